@@ -1,0 +1,24 @@
+"""The walled code interpreter: a Jupyter kernel per session, behind bubblewrap.
+
+Knows neither HTTP nor SQL nor the API. Importing it is cheap: what talks to kernels comes with the first session.
+"""
+
+from .errors import SandboxUnavailable
+from .limits import SandboxLimits
+from .outputs import ExecResult, Image, Logs, Output
+from .probe import Verdict
+from .sandbox import WALLS, Sandbox
+from .session import KernelSession
+
+__all__ = [
+    "WALLS",
+    "ExecResult",
+    "Image",
+    "KernelSession",
+    "Logs",
+    "Output",
+    "Sandbox",
+    "SandboxLimits",
+    "SandboxUnavailable",
+    "Verdict",
+]

@@ -1,0 +1,175 @@
+"""The bubblewrap wall: from a jail to a command line.
+
+Namespaces for users, processes, network, IPC and host name; a root of its own, read-only but for /mnt/data,
+/tmp and the home folder; a system call filter. SANDBOX.md §3 and §5 give the reason for each flag.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from .inside import seccomp
+from .jail import DATA, INSIDE, Jail
+
+HOME = "/home/sandbox"
+_SOCKETS, _BOOT, _FONTS = "/run/k", "/run/boot", "/run/fonts"
+_ETC = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "fonts", "alternatives", "mime.types")
+_HIDDEN = ("kcore", "keys", "key-users", "kallsyms", "kmsg", "timer_list", "sched_debug", "slabinfo", "vmallocinfo")
+_LINKS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+
+READ_ONLY = ("/", "/usr", "/etc", "/dev", "/run", _BOOT, "/mnt", "/proc/sys/kernel")
+"""Where the canary must not be able to create a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A process to start."""
+
+    argv: list[str]
+    pass_fds: tuple[int, ...]
+
+
+def environment(jail: Jail) -> dict[str, str]:
+    """The environment inside."""
+    return {**jail.environment(), "HOME": HOME, "USER": "sandbox", "TMPDIR": "/tmp"}  # noqa: S108
+
+
+def _namespaces(jail: Jail) -> list[str]:
+    shared = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
+    shared += ["--hostname", "sandbox", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
+    if jail.uid is None:
+        return ["--unshare-user", "--uid", "1000", "--gid", "1000", "--disable-userns", *shared]
+    # As root a user namespace would map the jail's user to the host's root, to whom /proc/sys is writable. So
+    # there is none, bubblewrap reads what only root may (a pyenv under /root), and the boot script steps down.
+    return [*shared, "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
+
+
+def _system() -> list[str]:
+    flags = []
+    for folder in ("/etc", "/home", "/mnt", "/run"):
+        flags += _folder(folder)
+    flags += ["--ro-bind", "/usr", "/usr"]
+    for name in _LINKS:
+        path = Path("/", name)
+        if path.is_symlink():
+            flags += ["--symlink", os.readlink(path), str(path)]
+        elif path.is_dir():
+            flags += ["--ro-bind", str(path), str(path)]
+    for name in _ETC:
+        flags += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
+    return flags
+
+
+def _etc(jail: Jail) -> list[str]:
+    """A handful of files that libraries look for, about nobody on this host."""
+    uid = 1000 if jail.uid is None else jail.uid
+    contents = {
+        "passwd": f"root:x:0:0::/nonexistent:/bin/false\nsandbox:x:{uid}:{uid}::{HOME}:/bin/sh\n",
+        "group": f"root:x:0:\nsandbox:x:{uid}:\n",
+        "hosts": "127.0.0.1 localhost sandbox\n::1 localhost\n",
+        "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
+    }
+    folder = jail.run / "etc"
+    folder.mkdir()
+    flags = []
+    for name, text in contents.items():
+        (folder / name).write_text(text)
+        flags += ["--ro-bind", str(folder / name), f"/etc/{name}"]
+    return flags
+
+
+def _kernel_interfaces() -> list[str]:
+    flags = ["--proc", "/proc", "--dev", "/dev", "--ro-bind", "/proc/sys", "/proc/sys"]
+    for name in _HIDDEN:
+        if Path("/proc", name).exists():
+            flags += ["--ro-bind", "/dev/null", f"/proc/{name}"]
+    return flags
+
+
+def _scratch(jail: Jail) -> list[str]:
+    sizes = {"/dev/shm": jail.limits.shared_memory, "/tmp": jail.limits.tmp, HOME: jail.limits.home}  # noqa: S108
+    flags = []
+    for path, size in sizes.items():
+        flags += ["--perms", "1777", "--size", str(size), "--tmpfs", path]
+    return flags
+
+
+def _python(jail: Jail) -> list[str]:
+    flags = []
+    for root in jail.interpreter.roots:
+        # uv names a Python by a link to a folder; the link's name and its target must both resolve.
+        for path in dict.fromkeys((root, root.resolve())):
+            if not path.is_relative_to("/usr"):
+                flags += [*_parents(path), "--ro-bind", str(root.resolve()), str(path)]
+    return flags
+
+
+def _parents(path: Path) -> list[str]:
+    return [flag for parent in reversed(path.parents[:-1]) for flag in _folder(str(parent))]
+
+
+def _folder(path: str) -> list[str]:
+    # Left to itself, bubblewrap as root makes the folders above a mount readable for root only.
+    return ["--perms", "0755", "--dir", path]
+
+
+def _ours(jail: Jail) -> list[str]:
+    flags = ["--ro-bind", str(INSIDE), _BOOT]
+    if jail.role == "kernel":
+        flags += ["--bind", str(jail.sockets), _SOCKETS]
+    if jail.fonts is not None:
+        flags += ["--ro-bind", str(jail.fonts), _FONTS]
+    return [*flags, "--bind", str(jail.data), DATA]
+
+
+def _variables(jail: Jail) -> list[str]:
+    settings = jail.settings(
+        fonts=_FONTS if jail.fonts is not None else None,
+        environment=[*environment(jail), "PWD", "LC_CTYPE"],
+        read_only=READ_ONLY,
+    )
+    flags = ["--clearenv"]
+    for name, value in {**environment(jail), "UNDERSTUDY_BOOT": settings}.items():
+        flags += ["--setenv", name, value]
+    return flags
+
+
+def arguments(jail: Jail) -> list[str]:
+    """Bubblewrap's options, the filter's descriptor aside."""
+    return [
+        *_namespaces(jail),
+        *_variables(jail),
+        *_system(),
+        *_etc(jail),
+        *_kernel_interfaces(),
+        *_scratch(jail),
+        *_python(jail),
+        *_ours(jail),
+        *("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", DATA),
+    ]
+
+
+@contextmanager
+def command(bwrap: str, jail: Jail) -> Iterator[Command]:
+    """The command to start; its descriptors live as long as the context.
+
+    The options travel through a descriptor: a command line can be read by everybody, also in the jail.
+    """
+    with _memory(seccomp.assemble()) as filter_fd:
+        options = [*arguments(jail), "--seccomp", str(filter_fd)]
+        with _memory(b"".join(option.encode() + b"\0" for option in options)) as options_fd:
+            python = [str(jail.interpreter.executable), "-s", "-P", f"{_BOOT}/boot.py"]
+            yield Command([bwrap, "--args", str(options_fd), "--", *python], (filter_fd, options_fd))
+
+
+@contextmanager
+def _memory(content: bytes) -> Iterator[int]:
+    fd = os.memfd_create("understudy")
+    try:
+        os.write(fd, content)
+        os.lseek(fd, 0, os.SEEK_SET)
+        yield fd
+    finally:
+        os.close(fd)

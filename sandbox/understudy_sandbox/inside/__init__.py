@@ -1,0 +1,1 @@
+"""What runs inside a wall, before any code of the model: standard library only, no import of the package."""

@@ -1,0 +1,100 @@
+"""The first program behind a wall: gives up what is left of root, sets limits, then starts the kernel.
+
+Run as `python -s -P boot.py` with its settings, as JSON, in the environment variable UNDERSTUDY_BOOT.
+"""
+
+import json
+import os
+import resource
+import sys
+from typing import Any
+
+PIECE = 256 * 1024
+"""Characters that the kernel sends at once."""
+
+
+def become(uid: int) -> None:
+    """Turn from root, without capabilities but these two, into an ordinary user for good."""
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+    # The change of user hid /proc/self from its own process; PR_SET_DUMPABLE (4) shows it again.
+    import ctypes
+
+    ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)
+
+
+def limit(limits: dict[str, int]) -> None:
+    """Set resource limits by name, soft and hard; what the platform refuses is left as it is."""
+    for name, value in limits.items():
+        number = getattr(resource, f"RLIMIT_{name}", None)
+        if number is None:
+            continue
+        hard = resource.getrlimit(number)[1]
+        ceiling = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        try:
+            resource.setrlimit(number, (ceiling, ceiling))
+        except (OSError, ValueError):
+            continue
+
+
+def settle_fonts(folder: str) -> None:
+    """Copy matplotlib's list of fonts to where it is looked for, so that no kernel has to build it."""
+    cache = os.path.join(os.environ["HOME"], ".cache", "matplotlib")
+    os.makedirs(cache, exist_ok=True)
+    for name in os.listdir(folder):
+        with open(os.path.join(folder, name), "rb") as source, open(os.path.join(cache, name), "wb") as copy:
+            copy.write(source.read())
+
+
+def bound_messages() -> None:
+    """Let the kernel send text soon and in pieces: it is streamed, and a flood must not become one giant message."""
+    from ipykernel.iostream import OutStream
+
+    OutStream.flush_interval = 0.05
+    plain_write = OutStream.write
+
+    def write(self: Any, string: str) -> int | None:
+        if not isinstance(string, str) or len(string) + getattr(self, "_unsent", 0) < PIECE:
+            self._unsent = getattr(self, "_unsent", 0) + len(string)
+            return plain_write(self, string)
+        for start in range(0, len(string), PIECE):
+            plain_write(self, string[start : start + PIECE])
+            self.flush()
+        self._unsent = 0
+        return len(string)
+
+    OutStream.write = write  # type: ignore[method-assign]
+
+
+def start_kernel(arguments: list[str]) -> None:
+    """Run the Jupyter kernel until it ends."""
+    from ipykernel.kernelapp import launch_new_instance
+
+    bound_messages()
+    launch_new_instance(argv=arguments)
+
+
+def main() -> None:
+    """Settle in, then become the canary, the builder of the font list or the kernel."""
+    settings: dict[str, Any] = json.loads(os.environ.pop("UNDERSTUDY_BOOT"))
+    if settings["uid"] is not None:
+        become(settings["uid"])
+    limit(settings["limits"])
+    os.umask(0o022)
+    if settings["role"] == "canary":
+        sys.path.append(os.path.dirname(__file__))
+        import canary  # type: ignore[import-not-found]
+
+        canary.main(settings)
+    elif settings["role"] == "fonts":
+        os.environ["MPLCONFIGDIR"] = settings["cache"]
+        import matplotlib.font_manager  # noqa: F401 - importing it writes the list
+    else:
+        if settings["fonts"]:
+            settle_fonts(settings["fonts"])
+        start_kernel(settings["arguments"])
+
+
+if __name__ == "__main__":
+    main()

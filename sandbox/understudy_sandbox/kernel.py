@@ -1,0 +1,135 @@
+"""One started kernel: its process behind the wall, its run folder and its wires."""
+
+import os
+import time
+import uuid
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import anyio
+import zmq.asyncio
+from jupyter_client.kernelspec import KernelSpec
+
+from .channels import Channels, Message, ProtocolError
+from .errors import SandboxUnavailable
+from .folders import delete_tree
+from .jail import DATA, Jail
+from .provisioner import BubblewrapProvisioner, UnsafeLocalProvisioner, WalledProvisioner
+
+_MOMENT = 0.005
+_ECHO = 0.3
+
+_ARGUMENTS = ("--HistoryManager.enabled=False", "--InteractiveShellApp.ignore_cwd=True", "--colors=NoColor")
+
+# The data folder comes last, and only once no code but ours has run: a file in it named like a library that
+# ipykernel looks for must not run before the sockets are connected.
+_PREPARE = "import sys; sys.path.append({data!r}); del sys"
+
+
+@dataclass(frozen=True, slots=True)
+class Wall:
+    """The wall that kernels are started behind."""
+
+    name: str
+    bwrap: str | None = None
+
+    def provisioner(self, jail: Jail) -> WalledProvisioner:
+        """What starts and ends the process of a jail."""
+        spec = KernelSpec(argv=[str(jail.interpreter.executable)], display_name="Understudy", language="python")
+        common = {"kernel_id": str(uuid.uuid4()), "kernel_spec": spec}
+        if self.bwrap is not None:
+            return BubblewrapProvisioner(jail, self.bwrap, **common)
+        return UnsafeLocalProvisioner(jail, **common)
+
+    def sees(self, path: Path, name: str) -> str:
+        """How a folder of ours is called on the other side of the wall."""
+        return name if self.bwrap is not None else str(path)
+
+
+class Kernel:
+    """A kernel that listens. Made by `start` only."""
+
+    def __init__(self, jail: Jail, provisioner: WalledProvisioner, channels: Channels) -> None:
+        self._jail = jail
+        self._provisioner = provisioner
+        self.channels = channels
+
+    @classmethod
+    async def start(cls, wall: Wall, jail: Jail, context: zmq.asyncio.Context) -> "Kernel":
+        """Start a kernel and wait until it has run its first, empty request."""
+        jail.sockets.mkdir()
+        if jail.uid is not None:
+            os.chown(jail.sockets, jail.uid, jail.uid)
+        channels = Channels(context, jail.sockets, jail.limits)
+        folder = wall.sees(jail.sockets, "/run/k")
+        channels.write_connection_file(folder)
+        jail = replace(jail, arguments=("-f", f"{folder}/c.json", *_ARGUMENTS))
+        kernel = cls(jail, wall.provisioner(jail), channels)
+        try:
+            await kernel._provisioner.launch_kernel([])
+            with anyio.fail_after(jail.limits.start_timeout):
+                await kernel._greet(_PREPARE.format(data=wall.sees(jail.data, DATA)))
+        except BaseException as error:
+            with anyio.CancelScope(shield=True):
+                said = await kernel.close()
+            if isinstance(error, TimeoutError | ProtocolError | OSError):
+                raise SandboxUnavailable(f"The code interpreter did not start: {error or 'too slow'}{said}") from error
+            raise
+        return kernel
+
+    async def _greet(self, prepare: str) -> None:
+        while not self.channels.listening():
+            self._check_alive()
+            await anyio.sleep(_MOMENT)
+        self.channels.connect()
+        if self._jail.uid is not None:
+            # From now on the jail has nothing to write here: neither other sockets nor files beyond every limit.
+            os.chown(self._jail.sockets, 0, 0)
+        # The subscription to the output travels on its own: ask until an answer comes both ways.
+        while not await self._echoes(prepare):
+            prepare = "None"
+
+    async def _echoes(self, code: str) -> bool:
+        """Whether a request is answered, and its end is heard on the output channel too."""
+        request = self.channels.execute(code, silent=True)
+        replied, deadline = False, float("inf")
+        while time.monotonic() < deadline:
+            self._check_alive()
+            await self.channels.wait(_ECHO)
+            for message in self.channels.receive():
+                if message.parent != request:
+                    continue
+                if is_idle(message):
+                    return True
+                if message.channel == "shell" and not replied:
+                    replied, deadline = True, time.monotonic() + _ECHO
+        return False
+
+    def _check_alive(self) -> None:
+        if not self._provisioner.running:
+            raise ProtocolError("its process ended")
+
+    @property
+    def running(self) -> bool:
+        """Whether the process lives."""
+        return self._provisioner.running
+
+    def end(self) -> None:
+        """Kill it without waiting."""
+        if self._provisioner.running:
+            self._provisioner.end()
+
+    async def close(self) -> str:
+        """Kill it, wait until nothing is left, delete its run folder; what it said on stderr."""
+        await self._provisioner.kill()
+        self.channels.close()
+        with suppress(OSError):
+            delete_tree(self._jail.run)
+        said = self._provisioner.stderr.decode(errors="replace").strip()
+        return f" ({said.splitlines()[-1]})" if said else ""
+
+
+def is_idle(message: Message) -> bool:
+    """Whether this tells that the kernel has dealt with a request."""
+    return message.kind == "status" and message.content.get("execution_state") == "idle"

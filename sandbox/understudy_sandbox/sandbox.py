@@ -1,0 +1,210 @@
+"""The sandbox: one wall, and a session per key behind it."""
+
+import functools
+import hashlib
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
+
+import anyio
+
+from .errors import SandboxUnavailable
+from .files import SessionFiles
+from .folders import RunFolders, delete_tree
+from .interpreter import Interpreter, inspect
+from .jail import DATA, Jail, uid_of
+from .limits import SandboxLimits
+from .probe import OFF, UNSAFE, Verdict, build_fonts, find_bubblewrap, release_canary
+from .session import KernelSession
+from .transcript import Names
+
+if TYPE_CHECKING:
+    import zmq.asyncio
+
+    from .kernel import Kernel
+
+WALLS = ("auto", "bubblewrap", "unsafe-local", "off")
+_CANARY = "00c0ffee"
+
+
+class Sandbox:
+    """Hands out sessions; everything that it starts ends with `aclose`."""
+
+    def __init__(
+        self, *, wall: str = "auto", root: Path, python: Path | None = None, limits: SandboxLimits | None = None
+    ) -> None:
+        if wall not in WALLS:
+            raise ValueError(f"no such wall: {wall!r}; there are {', '.join(WALLS)}")
+        self._wanted = wall
+        self._root = root.absolute()
+        self._python = python
+        self._limits = limits or SandboxLimits()
+        self._lock = anyio.Lock()
+        self._verdict: Verdict | None = None
+        self._interpreter: Interpreter | None = None
+        self._bwrap: str | None = None
+        self._folders: RunFolders | None = None
+        self._context: zmq.asyncio.Context | None = None
+        # A session exists while somebody holds it or while its kernel lives, so a key never has two.
+        self._sessions: WeakValueDictionary[str, KernelSession] = WeakValueDictionary()
+        self._live: dict[str, KernelSession] = {}
+        self._starting = 0
+        self._closed = False
+
+    async def probe(self) -> Verdict:
+        """Which wall stands, found out once."""
+        async with self._lock:
+            if self._verdict is None:
+                self._verdict = await anyio.to_thread.run_sync(self._probe)
+            return self._verdict
+
+    def _probe(self) -> Verdict:
+        if self._wanted == "off":
+            return Verdict(None, OFF)
+        try:
+            self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._interpreter = inspect(self._python)
+            if self._wanted == "unsafe-local":
+                return Verdict("unsafe-local", UNSAFE)
+            self._try_bubblewrap(self._interpreter)
+        except SandboxUnavailable as error:
+            return Verdict(None, str(error))
+        except OSError as error:
+            return Verdict(None, f"The code interpreter cannot prepare its folders ({error}): make them writable.")
+        return Verdict("bubblewrap", None)
+
+    def _try_bubblewrap(self, interpreter: Interpreter) -> None:
+        bwrap = find_bubblewrap()
+        run = self._run_folder()
+        try:
+            release_canary(bwrap, interpreter, self._limits, run, uid_of(_CANARY))
+        finally:
+            delete_tree(run)
+        self._bwrap = bwrap
+        self._prepare_fonts(bwrap, interpreter)
+
+    def _prepare_fonts(self, bwrap: str, interpreter: Interpreter) -> None:
+        folder = self._fonts_folder(interpreter)
+        if folder is None or any(folder.iterdir()):
+            return
+        run = self._run_folder()
+        try:
+            fonts = build_fonts(bwrap, interpreter, self._limits, run, uid_of(_CANARY))
+        finally:
+            delete_tree(run)
+        if fonts is not None:
+            fresh = folder / "fresh"
+            fresh.write_bytes(fonts.content)
+            fresh.rename(folder / fonts.name)
+
+    def _fonts_folder(self, interpreter: Interpreter) -> Path | None:
+        """Where matplotlib's list of fonts is kept; one per Python and version."""
+        if interpreter.matplotlib is None:
+            return None
+        named = f"{interpreter.executable} {interpreter.matplotlib}"
+        folder = self._root / "fonts" / hashlib.sha256(named.encode()).hexdigest()[:16]
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def _run_folder(self) -> Path:
+        if self._folders is None:
+            self._folders = RunFolders()
+        return self._folders.make()
+
+    async def session(self, key: str) -> KernelSession:
+        """The session of a key, with its files of earlier times; its kernel starts with the first call."""
+        self._check_open()
+        verdict = await self.probe()
+        if verdict.wall is None:
+            raise SandboxUnavailable(verdict.hint)
+        await self._close_idle()
+        session = self._sessions.get(key)
+        if session is None:
+            session = self._sessions[key] = self._make_session(key)
+        session.used_at = time.monotonic()
+        return session
+
+    def _make_session(self, key: str) -> KernelSession:
+        files = self._files(key)
+        return KernelSession(
+            files,
+            self._limits,
+            self._names(files),
+            start=functools.partial(self._start_kernel, key, files),
+            on_end=functools.partial(self._forget, key),
+        )
+
+    def _files(self, key: str) -> SessionFiles:
+        # Opaque, because the jail can read the names of folders that were mounted into it.
+        folder = hashlib.sha256(key.encode()).hexdigest()[:24]
+        return SessionFiles(self._root / folder, uid_of(folder), self._limits)
+
+    def _names(self, files: SessionFiles) -> Names:
+        assert self._interpreter is not None
+        roots = sorted(map(str, self._interpreter.roots), key=len, reverse=True)
+        everywhere = {} if self._bwrap else {str(files.data): DATA}
+        return Names(everywhere, {root: "/opt/python" for root in roots if root != "/usr"})
+
+    async def _start_kernel(self, key: str, files: SessionFiles, session: KernelSession) -> "Kernel":
+        from .channels import make_context
+        from .kernel import Kernel, Wall
+
+        self._check_open()
+        await self._make_room()
+        if self._context is None:
+            self._context = make_context()
+        wall = Wall("bubblewrap" if self._bwrap else "unsafe-local", self._bwrap)
+        self._starting += 1
+        try:
+            kernel = await Kernel.start(wall, self._jail(files), self._context)
+        finally:
+            self._starting -= 1
+        self._live[key] = session
+        return kernel
+
+    def _jail(self, files: SessionFiles) -> Jail:
+        assert self._interpreter is not None
+        fonts = self._fonts_folder(self._interpreter)
+        return Jail(self._interpreter, self._limits, self._run_folder(), files.data, files.uid, fonts=fonts)
+
+    def _forget(self, key: str) -> None:
+        self._live.pop(key, None)
+
+    async def _make_room(self) -> None:
+        """Close the least recently used kernel that nobody waits for, if there are too many."""
+        while len(self._live) + self._starting >= self._limits.sessions:
+            idle = [session for session in self._live.values() if not session.busy]
+            if not idle:
+                raise SandboxUnavailable(f"All {self._limits.sessions} interpreter sessions are busy: try again later.")
+            await min(idle, key=lambda session: session.used_at).close()
+
+    async def _close_idle(self) -> None:
+        oldest = time.monotonic() - self._limits.idle
+        for session in list(self._live.values()):
+            if session.used_at < oldest and not session.busy:
+                await session.close()
+
+    async def discard(self, key: str) -> None:
+        """End a session's kernel and delete its files."""
+        session = self._sessions.get(key)
+        if session is not None:
+            await session.close()
+        await anyio.to_thread.run_sync(self._files(key).delete)
+
+    async def aclose(self) -> None:
+        """End all kernels; the files stay."""
+        self._closed = True
+        async with anyio.create_task_group() as group:
+            for session in list(self._sessions.values()):
+                group.start_soon(session.close)
+        if self._context is not None:
+            self._context.term()
+            self._context = None
+        if self._folders is not None:
+            self._folders.remove()
+            self._folders = None
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise SandboxUnavailable("The code interpreter is shutting down.")

@@ -1,0 +1,132 @@
+"""A session: one key's files and its kernel, which is started when needed and replaced when it died."""
+
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import anyio
+
+from .files import SessionFiles, Snapshot
+from .limits import MIB, SandboxLimits
+from .outputs import ExecResult, Status
+from .transcript import Names, OnOutput, Transcript
+
+if TYPE_CHECKING:
+    from .call import Call
+    from .kernel import Kernel
+
+LOST = "The interpreter was restarted: variables and imports are gone, the files in /mnt/data were kept."
+
+StartKernel = Callable[["KernelSession"], Awaitable["Kernel"]]
+
+
+class KernelSession:
+    """What a sandbox hands out for a key; calls are dealt with one after the other."""
+
+    def __init__(
+        self, files: SessionFiles, limits: SandboxLimits, names: Names, start: StartKernel, on_end: Callable[[], None]
+    ) -> None:
+        self.files = files
+        self._limits = limits
+        self._names = names
+        self._start = start
+        self._on_end = on_end
+        self._lock = anyio.Lock()
+        self._kernel: Kernel | None = None
+        self.used_at = time.monotonic()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a call is being dealt with."""
+        return self._lock.locked()
+
+    async def add_file(self, name: str, source: Path) -> None:
+        """Copy a file to /mnt/data under its plain name, unless that was done before."""
+        async with self._lock:
+            await anyio.to_thread.run_sync(self.files.add, name, source)
+
+    def open_file(self, name: str) -> BinaryIO:
+        """Open a regular file of /mnt/data; FileNotFoundError for anything else."""
+        return self.files.open(name)
+
+    async def execute(self, code: str, on_output: OnOutput) -> ExecResult:
+        """Run code; outputs are passed on as they happen and returned together at the end."""
+        async with self._lock:
+            self.used_at = time.monotonic()
+            try:
+                return await self._execute(code, on_output)
+            finally:
+                self.used_at = time.monotonic()
+
+    async def _execute(self, code: str, on_output: OnOutput) -> ExecResult:
+        from .call import Call
+
+        transcript = Transcript(self._limits, on_output, self._names)
+        kernel = await self._ready(transcript)
+        before = await self._snapshot()
+        call = Call(kernel.channels, transcript, self._limits, lambda: kernel.running)
+        try:
+            status = await call.run(self._translate(code))
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await self._abandon(call)
+            raise
+        return await self._conclude(call, status, transcript, before)
+
+    async def _ready(self, transcript: Transcript) -> "Kernel":
+        """The kernel, perhaps a fresh one; the model is told when that lost something."""
+        if self._kernel is not None and not self._kernel.running:
+            await self._end_kernel()
+        if self._kernel is None:
+            lost = self.files.had_kernel
+            await anyio.to_thread.run_sync(self.files.make)
+            self._kernel = await self._start(self)
+            self.files.remember_kernel()
+            if lost:
+                transcript.notes.append(LOST)
+        return self._kernel
+
+    async def _conclude(self, call: "Call", status: Status, transcript: Transcript, before: Snapshot) -> ExecResult:
+        if call.kernel_lost:
+            await self._end_kernel()
+        after = await self._snapshot()
+        transcript.notes += self._disk_notes(after)
+        await transcript.close()
+        note = " ".join(transcript.notes) or None
+        return ExecResult(status, transcript.outputs, note, after.changed_since(before))
+
+    def _disk_notes(self, snapshot: Snapshot) -> list[str]:
+        if not snapshot.complete:
+            return [f"/mnt/data holds more than {self._limits.files} files or very deep folders: delete some."]
+        if snapshot.size > self._limits.disk:
+            return [f"/mnt/data holds more than {self._limits.disk // MIB} MiB: delete what is not needed."]
+        return []
+
+    async def _abandon(self, call: "Call") -> None:
+        """The caller is gone: get the kernel to yield, or end it."""
+        if not await call.settle(self._limits.cancel_grace):
+            await self._end_kernel()
+
+    async def _snapshot(self) -> Snapshot:
+        return await anyio.to_thread.run_sync(self.files.snapshot)
+
+    def _translate(self, code: str) -> str:
+        # Without a wall there is no /mnt/data; the code is made to mean the folder that stands for it.
+        for path, name in self._names.everywhere.items():
+            code = code.replace(name, path)
+        return code
+
+    async def _end_kernel(self) -> None:
+        kernel, self._kernel = self._kernel, None
+        if kernel is not None:
+            self._on_end()
+            with anyio.CancelScope(shield=True):
+                await kernel.close()
+
+    async def close(self) -> None:
+        """End the kernel, also under a running call, which then says that it died; the files stay."""
+        if self._kernel is not None:
+            self._kernel.end()
+        async with self._lock:
+            await self._end_kernel()

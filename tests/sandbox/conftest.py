@@ -1,0 +1,107 @@
+"""Real jails and real kernels. One sandbox serves all tests, each test has a session of its own."""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from understudy_sandbox import ExecResult, Image, KernelSession, Logs, Output, Sandbox, SandboxLimits
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@dataclass
+class Caller:
+    """A session under test, and what it passed on while code ran."""
+
+    sandbox: Sandbox
+    key: str
+    passed_on: list[tuple[float, Output]] = field(default_factory=list)
+
+    async def session(self) -> KernelSession:
+        return await self.sandbox.session(self.key)
+
+    async def __call__(self, code: str) -> ExecResult:
+        self.passed_on.clear()
+        return await (await self.session()).execute(code, self.take)
+
+    async def take(self, output: Output) -> None:
+        self.passed_on.append((time.monotonic(), output))
+
+    async def logs(self, code: str) -> str:
+        """All text that the code leaves; it must end well."""
+        result = await self(code)
+        assert result.status == "ok", text(result)
+        return text(result)
+
+
+def text(result: ExecResult) -> str:
+    return "".join(output.text for output in result.outputs if isinstance(output, Logs))
+
+
+def images(result: ExecResult) -> list[Image]:
+    return [output for output in result.outputs if isinstance(output, Image)]
+
+
+@pytest.fixture(scope="session")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("sessions")
+
+
+@pytest.fixture(scope="session")
+async def sandbox(root: Path) -> AsyncIterator[Sandbox]:
+    sandbox = Sandbox(root=root)
+    yield sandbox
+    await sandbox.aclose()
+
+
+@pytest.fixture(scope="session")
+async def hasty(root: Path) -> AsyncIterator[Sandbox]:
+    """A sandbox with small limits."""
+    limits = SandboxLimits(
+        timeout=1.0, grace=1.0, received=2 * 1024 * 1024, images=2, message=8 * 1024 * 1024, files=200
+    )
+    sandbox = Sandbox(root=root / "hasty", limits=limits)
+    yield sandbox
+    await sandbox.aclose()
+
+
+@pytest.fixture
+async def caller(sandbox: Sandbox, request: pytest.FixtureRequest) -> AsyncIterator[Caller]:
+    caller = Caller(sandbox, request.node.nodeid)
+    yield caller
+    await sandbox.discard(caller.key)
+
+
+@pytest.fixture
+async def hurried(hasty: Sandbox, request: pytest.FixtureRequest) -> AsyncIterator[Caller]:
+    caller = Caller(hasty, request.node.nodeid)
+    yield caller
+    await hasty.discard(caller.key)
+
+
+@pytest.fixture
+def descendants() -> Callable[[int], set[int]]:
+    return _descendants
+
+
+def _descendants(pid: int) -> set[int]:
+    """Live processes below a process, found in /proc."""
+    parents = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if fields[0] != "Z":
+                parents[int(folder.name)] = int(fields[1])
+    found: set[int] = set()
+    while fresh := {child for child, parent in parents.items() if parent in {pid, *found}} - found:
+        found |= fresh
+    return found

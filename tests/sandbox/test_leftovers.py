@@ -1,0 +1,133 @@
+"""Nothing is left: no process, no folder, no descriptor; also when the server is killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+import pytest
+
+from understudy_sandbox import Sandbox, SandboxUnavailable
+from understudy_sandbox.folders import RunFolders, sweep
+
+from .conftest import Caller, text
+
+pytestmark = pytest.mark.anyio
+
+Descendants = Callable[[int], set[int]]
+
+
+def run_folders() -> set[Path]:
+    return set(Path(tempfile.gettempdir()).glob("us-*"))
+
+
+async def test_closing_leaves_nothing(sandbox: Sandbox, tmp_path: Path, descendants: Descendants) -> None:
+    await sandbox.probe()
+    processes, folders, files = descendants(os.getpid()), run_folders(), len(os.listdir("/proc/self/fd"))
+    passing = Sandbox(root=tmp_path)
+    daemon = "import os, subprocess; subprocess.Popen(['setsid', 'sleep', '1000'])"
+    for key in ("a", "b"):
+        await Caller(passing, key).logs(daemon)
+    assert len(descendants(os.getpid()) - processes) >= 8
+    await passing.aclose()
+    assert descendants(os.getpid()) <= processes
+    assert run_folders() <= folders
+    assert len(os.listdir("/proc/self/fd")) <= files
+    with pytest.raises(SandboxUnavailable, match="shutting down"):
+        await passing.session("a")
+
+
+async def test_closing_ends_a_running_call(tmp_path: Path) -> None:
+    passing = Sandbox(root=tmp_path)
+    caller = Caller(passing, "a")
+    await caller.logs("1")
+    async with anyio.create_task_group() as group:
+        group.start_soon(_expect_death, caller)
+        await anyio.sleep(0.3)
+        await passing.aclose()
+
+
+async def _expect_death(caller: Caller) -> None:
+    assert (await caller("import time; time.sleep(30)")).status == "died"
+
+
+async def test_discarding_deletes_the_files(caller: Caller, descendants: Descendants) -> None:
+    before = descendants(os.getpid())
+    await caller.logs("x = 1; open('a', 'w').close()")
+    session = await caller.session()
+    await caller.sandbox.discard(caller.key)
+    assert not session.files.path.exists()
+    assert descendants(os.getpid()) <= before
+    result = await caller("import os; print(os.listdir()); x")
+    assert text(result).startswith("[]\n")
+    assert "NameError" in text(result)
+
+
+SERVER = """
+import asyncio, sys
+from pathlib import Path
+from understudy_sandbox import Sandbox
+
+async def say(output):
+    print(output.text, flush=True)
+
+async def main():
+    session = await Sandbox(root=Path(sys.argv[1])).session("a")
+    await session.execute("import subprocess, time; p = subprocess.Popen(['setsid', 'sleep', '1000'])", say)
+    await session.execute("print('here', flush=True); time.sleep(1000)", say)
+
+asyncio.run(main())
+"""
+
+
+def test_a_killed_server_leaves_no_jail(tmp_path: Path, descendants: Descendants) -> None:
+    base = tmp_path / "tmp"
+    base.mkdir()
+    script = tmp_path / "server.py"
+    script.write_text(SERVER)
+    environment = {**os.environ, "TMPDIR": str(base)[:60] if len(str(base)) <= 60 else "/tmp"}
+    with subprocess.Popen(
+        [sys.executable, script, tmp_path / "root"], stdout=subprocess.PIPE, env=environment
+    ) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline() == b"here\n"
+        jailed = descendants(server.pid)
+        assert len(jailed) >= 4
+        server.send_signal(signal.SIGKILL)
+    deadline = time.monotonic() + 5
+    while (alive := {pid for pid in jailed if _runs(pid)}) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not alive
+    mine = [folder for folder in Path(environment["TMPDIR"]).glob("us-*") if not _locked(folder)]
+    assert mine
+    sweep(Path(environment["TMPDIR"]))
+    assert not any(folder.exists() for folder in mine)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def _locked(folder: Path) -> bool:
+    if folder.stat().st_uid != os.geteuid():
+        return True
+    locks = Path("/proc/locks").read_text()
+    return f":{(folder / 'lock').stat().st_ino} " in locks
+
+
+def test_a_living_servers_folders_are_not_swept() -> None:
+    folders = RunFolders()
+    try:
+        sweep(folders.path.parent)
+        assert folders.path.exists()
+    finally:
+        folders.remove()
+    assert not folders.path.exists()

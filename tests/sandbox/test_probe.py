@@ -1,0 +1,172 @@
+"""Every way to have no wall says what to do about it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from understudy_sandbox import Sandbox, SandboxUnavailable, Verdict, bubblewrap
+from understudy_sandbox.inside import canary, seccomp
+from understudy_sandbox.jail import Jail
+
+from .conftest import Caller
+
+pytestmark = pytest.mark.anyio
+
+
+async def verdict_of(root: Path, python: Path | None = None) -> Verdict:
+    sandbox = Sandbox(root=root, python=python)
+    try:
+        return await sandbox.probe()
+    finally:
+        await sandbox.aclose()
+
+
+async def test_bubblewrap_holds_here(sandbox: Sandbox) -> None:
+    verdict = await sandbox.probe()
+    assert (verdict.wall, verdict.hint) == ("bubblewrap", None)
+    assert await sandbox.probe() is verdict
+
+
+async def test_switched_off(tmp_path: Path) -> None:
+    sandbox = Sandbox(wall="off", root=tmp_path)
+    with pytest.raises(SandboxUnavailable, match="--sandbox auto"):
+        await sandbox.session("a")
+
+
+def test_an_unknown_wall_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="bubblewrap, unsafe-local"):
+        Sandbox(wall="paper", root=tmp_path)
+
+
+async def test_bubblewrap_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    verdict = await verdict_of(tmp_path)
+    assert verdict.wall is None
+    assert "apt-get install bubblewrap" in (verdict.hint or "")
+
+
+@pytest.fixture
+def bare_python(tmp_path: Path) -> Path:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare"], check=True)
+    return tmp_path / "bare/bin/python"
+
+
+async def test_the_kernel_is_missing(bare_python: Path, tmp_path: Path) -> None:
+    verdict = await verdict_of(tmp_path / "root", bare_python)
+    assert verdict.wall is None
+    assert "pip install 'understudy[interpreter]'" in (verdict.hint or "")
+
+
+async def test_the_interpreter_is_missing(tmp_path: Path) -> None:
+    verdict = await verdict_of(tmp_path, tmp_path / "nothing")
+    assert "--sandbox-python" in (verdict.hint or "")
+
+
+async def test_the_folder_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert "cannot prepare its folders" in ((await verdict_of(tmp_path / "file" / "root")).hint or "")
+
+
+def fake_bubblewrap(folder: Path, script: str) -> None:
+    path = folder / "bwrap"
+    path.write_text(f"#!/bin/sh\n[ $1 = --version ] && echo bubblewrap $VERSION && exit\n{script}\n")
+    path.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("message", "remedy"),
+    [
+        ("bwrap: No permissions to create new namespace", "unprivileged_userns_clone"),
+        ("bwrap: Creating new namespace failed: Operation not permitted", "unprivileged_userns_clone"),
+        ("bwrap: setting up uid map: Permission denied", "bwrap-userns-restrict"),
+        ("bwrap: loopback: Failed RTM_NEWADDR: Operation not permitted", "bwrap-userns-restrict"),
+        ("bwrap: Can't mount proc on /newroot/proc: Operation not permitted", "systempaths=unconfined"),
+        ("bwrap: Failed to make / slave: Permission denied", "apparmor=unconfined"),
+        ("bwrap: pivot_root: Operation not permitted", "apparmor=unconfined"),
+        ("bwrap: execvp /home/x/bin/python: Permission denied", "--sandbox-python"),
+    ],
+)
+async def test_what_bubblewrap_says_is_explained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, message: str, remedy: str
+) -> None:
+    fake_bubblewrap(tmp_path, f'echo "{message}" >&2; exit 1'.replace("$VERSION", "0.8"))
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("VERSION", "0.8.0")
+    sandbox = Sandbox(root=tmp_path)
+    with pytest.raises(SandboxUnavailable) as caught:
+        await sandbox.session("a")
+    await sandbox.aclose()
+    assert remedy in str(caught.value)
+    assert message in str(caught.value)
+
+
+async def test_bubblewrap_is_too_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_bubblewrap(tmp_path, "exit 1")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("VERSION", "0.6.1")
+    assert "0.8 or newer" in ((await verdict_of(tmp_path)).hint or "")
+
+
+Arguments = Callable[[Jail], list[str]]
+
+
+def _show(folder: Path, arguments: list[str]) -> list[str]:
+    folder.chmod(0o755)
+    last = arguments.index("--remount-ro")
+    return [*arguments[:last], *bubblewrap._parents(folder), "--ro-bind", str(folder), str(folder), *arguments[last:]]
+
+
+BREACHES: dict[str, Callable[[Arguments, Jail], list[str]]] = {
+    "network": lambda real, jail: [a for a in real(jail) if a != "--unshare-net"],
+    "host processes": lambda real, jail: [a for a in real(jail) if a != "--unshare-pid"],
+    "host files": lambda real, jail: _show(jail.run, real(jail)),
+    "environment": lambda real, jail: [*real(jail), "--setenv", "OPENAI_API_KEY", "sk-secret"],
+}
+
+
+@pytest.mark.parametrize("part", BREACHES)
+async def test_a_wall_that_is_down_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
+    """Parts of the wall are taken down one by one; the canary must say so."""
+    monkeypatch.setattr(bubblewrap, "arguments", partial(BREACHES[part], bubblewrap.arguments))
+    verdict = await verdict_of(tmp_path)
+    assert verdict.wall is None
+    assert part in (verdict.hint or "")
+
+
+async def test_a_missing_filter_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seccomp, "assemble", lambda: seccomp._op(seccomp._RET, seccomp._ALLOW))
+    verdict = await verdict_of(tmp_path)
+    assert verdict.wall is None
+    assert "vsock" in (verdict.hint or "")
+
+
+def test_the_canary_finds_this_process_unwalled(tmp_path: Path) -> None:
+    """Outside a jail hardly a wall holds."""
+    secret = tmp_path / "secret"
+    secret.touch()
+    told = {
+        "network": os.readlink("/proc/self/ns/net"),
+        "environment": [],
+        "secret": str(secret),
+        "read_only": [str(tmp_path)],
+    }
+    held = canary.findings(told)
+    for name in ("network", "environment", "host files", "host processes", "read-only system", "seccomp"):
+        assert not held[name], name
+
+
+async def test_a_python_behind_a_link(tmp_path: Path) -> None:
+    """The environment is reached through a link to its folder, as uv makes them for its Pythons."""
+    (tmp_path / "linked").symlink_to(sys.prefix)
+    sandbox = Sandbox(root=tmp_path / "root", python=tmp_path / "linked/bin/python")
+    try:
+        assert (await sandbox.probe()).hint is None
+        prefix = await Caller(sandbox, "a").logs("import sys; print(sys.prefix)")
+        assert prefix == f"{tmp_path / 'linked'}\n"
+    finally:
+        await sandbox.aclose()
