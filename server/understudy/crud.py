@@ -1,0 +1,115 @@
+"""What every resource's routes call: look up, list, delete."""
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import Select, delete
+from sqlmodel import Session, SQLModel, col, select
+
+from understudy import clock, tables
+from understudy.errors import BadRequestError, FileNotFoundAPIError, NotFoundError
+from understudy.ids import new_id
+from understudy.schemas.base import ListPage, ListParams
+
+Row = TypeVar("Row", bound=SQLModel)
+Wire = TypeVar("Wire")
+
+_NAMES = {
+    tables.Assistant: "assistant",
+    tables.Thread: "thread",
+    tables.Message: "message",
+    tables.Run: "run",
+    tables.RunStep: "run step",
+}
+
+
+def get_or_404(session: Session, table: type[Row], object_id: str, **parents: str) -> Row:
+    """The row with that id under those parents. Raises NotFoundError."""
+    row = session.exec(select(table).where(_id(table) == object_id)).first()
+    if row is None or any(getattr(row, name) != value for name, value in parents.items()):
+        raise FileNotFoundAPIError(object_id) if table is tables.File else not_found(table, object_id)
+    return row
+
+
+def not_found(table: type[SQLModel], object_id: str) -> NotFoundError:
+    """The 404 of a resource."""
+    return NotFoundError(f"No {_NAMES[table]} found with id '{object_id}'.")
+
+
+def chosen_id(session: Session, table: type[Row], prefix: str, wanted: str | None) -> str:
+    """A fresh id, or the one that the client chose. Raises BadRequestError where it is malformed or taken."""
+    if wanted is None:
+        return new_id(prefix)
+    separator = "-" if prefix == "file" else "_"
+    if not wanted.startswith(prefix + separator) or not wanted.replace("_", "").replace("-", "").isalnum():
+        raise BadRequestError(
+            f"Invalid 'id': '{wanted}'. Expected an ID that begins with '{prefix}'.",
+            param="id",
+            code="invalid_value",
+        )
+    if len(wanted) > 64 or not wanted.isascii():
+        raise BadRequestError(
+            f"Invalid 'id': '{wanted}'. Expected at most 64 ASCII characters.",
+            param="id",
+            code="invalid_value",
+        )
+    if session.exec(select(_id(table)).where(_id(table) == wanted)).first() is not None:
+        raise BadRequestError(f"The id '{wanted}' is already in use.", param="id", code="invalid_value")
+    return wanted
+
+
+def list_page(
+    session: Session, table: type[Row], params: ListParams, wire: type[Wire], *conditions: Any
+) -> ListPage[Wire]:
+    """The page of `table` that `params` ask for, among the rows that meet `conditions`, as wire objects."""
+    # Core rows, not ORM objects: building those is most of a list's cost (DESIGN.md decision 2).
+    query = select(*table.__table__.c).where(*conditions)  # type: ignore[attr-defined]
+    rows, has_more = _page(session, table, params, query)
+    data = [wire.model_validate(row) for row in rows]  # type: ignore[attr-defined]
+    first, last = (rows[0].id, rows[-1].id) if rows else (None, None)
+    return ListPage[Any](data=data, first_id=first, last_id=last, has_more=has_more)
+
+
+def _page(session: Session, table: type[Row], params: ListParams, query: Select[Any]) -> tuple[Sequence[Any], bool]:
+    seq = table.__table__.c.seq  # type: ignore[attr-defined]
+    descending = params.order == "desc"
+    if params.after:
+        place = _place(session, table, params.after)
+        query = query.where(seq < place if descending else seq > place)
+    if params.before:
+        place = _place(session, table, params.before)
+        query = query.where(seq > place if descending else seq < place)
+    # With `before` alone, the page wanted is the one that ends right before the cursor.
+    backwards = bool(params.before and not params.after)
+    query = query.order_by(seq.desc() if descending != backwards else seq.asc()).limit(params.limit + 1)
+    rows = list(session.connection().execute(query))
+    has_more = len(rows) > params.limit
+    rows = rows[: params.limit]
+    return (rows[::-1] if backwards else rows), has_more
+
+
+def _place(session: Session, table: type[Row], cursor: str) -> int:
+    for seq, object_id in (
+        (col(getattr(table, "seq")), _id(table)),  # noqa: B009
+        (col(tables.Tombstone.seq), col(tables.Tombstone.id)),
+    ):
+        place = session.exec(select(seq).where(object_id == cursor)).first()
+        if place is not None:
+            return int(place)
+    raise FileNotFoundAPIError(cursor) if table is tables.File else not_found(table, cursor)
+
+
+def delete_row(session: Session, row: Row) -> None:
+    """Delete a row and remember its place in the list."""
+    seq, object_id = getattr(row, "seq"), getattr(row, "id")  # noqa: B009
+    session.merge(tables.Tombstone(id=object_id, seq=seq, deleted_at=clock.now()))
+    session.delete(row)
+
+
+def forget_tombstones(session: Session, older_than: int) -> None:
+    """Drop the places of objects deleted before `older_than` (seconds since the epoch)."""
+    session.connection().execute(delete(tables.Tombstone).where(col(tables.Tombstone.deleted_at) < older_than))
+
+
+def _id(table: type[Row]) -> Any:
+    return col(getattr(table, "id"))  # noqa: B009

@@ -1,0 +1,1 @@
+"""Wire objects, one file per resource, named as in the official SDK's types."""

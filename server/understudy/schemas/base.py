@@ -1,0 +1,64 @@
+"""What every wire object shares: strict request bodies, objects read from rows, metadata, lists."""
+
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+JSON = dict[str, Any]
+T = TypeVar("T")
+
+Metadata = Annotated[
+    dict[
+        Annotated[str, StringConstraints(max_length=64)],
+        Annotated[str, StringConstraints(max_length=512)],
+    ],
+    Field(max_length=16),
+]
+
+
+class Body(BaseModel):
+    """A request body: no coercion, no unknown parameters; an explicit null counts as absent."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Object(BaseModel):
+    """An object of the API, read from a row of its table."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+def metadata_field() -> Any:
+    """A response's `metadata`: the column is `metadata_`, as `metadata` is SQLModel's own."""
+    return Field(default_factory=dict, validation_alias=AliasChoices("metadata_", "metadata"))
+
+
+ShownAsOne = Annotated[float, BeforeValidator(lambda value: 1.0 if value is None else value)]
+"""Temperature and top_p: where they were not set, the wire says 1.0 and the model is not told."""
+
+
+class ListParams(BaseModel):
+    """The cursor parameters of a list."""
+
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+    order: Literal["asc", "desc"] = "desc"
+    after: str | None = None
+    before: str | None = None
+
+
+class ListPage(BaseModel, Generic[T]):
+    """One page of a list."""
+
+    object: Literal["list"] = "list"
+    data: list[T]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+
+class Deleted(BaseModel):
+    """What a deletion answers."""
+
+    id: str
+    object: str
+    deleted: Literal[True] = True

@@ -1,0 +1,31 @@
+"""Threads: a conversation."""
+
+from typing import Literal
+
+from understudy.schemas.base import JSON, Body, Metadata, Object, metadata_field
+from understudy.schemas.messages import MessageCreate
+from understudy.schemas.tools import ToolResources
+
+
+class ThreadUpdate(Body):
+    """The body of modifyThread."""
+
+    tool_resources: ToolResources | None = None
+    metadata: Metadata | None = None
+
+
+class ThreadCreate(ThreadUpdate):
+    """The body of createThread, which may be empty; `id` chooses a free id (ours, DESIGN.md decision 12)."""
+
+    id: str | None = None
+    messages: list[MessageCreate] | None = None
+
+
+class Thread(Object):
+    """A thread, fields in the recorded order."""
+
+    id: str
+    object: Literal["thread"] = "thread"
+    created_at: int
+    metadata: dict[str, str] = metadata_field()
+    tool_resources: JSON

@@ -1,0 +1,192 @@
+"""Tools and what goes with them: resources, choice, response format, truncation."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, StringConstraints, Tag, model_validator
+
+from understudy.errors import missing_parameter
+from understudy.schemas.base import JSON, Body, Metadata
+
+
+class CodeInterpreterTool(Body):
+    """`{"type": "code_interpreter"}`."""
+
+    type: Literal["code_interpreter"]
+
+
+class RankingOptions(Body):
+    """How file search ranks."""
+
+    ranker: str | None = None
+    score_threshold: Annotated[float | None, Field(ge=0, le=1)] = None
+    hybrid_search: JSON | None = None
+
+
+class FileSearch(Body):
+    """Settings of a file search tool."""
+
+    max_num_results: Annotated[int | None, Field(ge=1, le=50)] = None
+    ranking_options: RankingOptions | None = None
+
+
+class FileSearchTool(Body):
+    """`{"type": "file_search"}`."""
+
+    type: Literal["file_search"]
+    file_search: FileSearch | None = None
+
+
+FunctionIdentifier = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_-]+$", max_length=64)]
+
+
+class Function(Body):
+    """A function that the client runs."""
+
+    name: FunctionIdentifier
+    description: str | None = None
+    parameters: JSON | None = None
+    strict: bool | None = None
+
+
+class FunctionTool(Body):
+    """`{"type": "function", "function": {…}}`."""
+
+    type: Literal["function"]
+    function: Function
+
+
+Tool = Annotated[CodeInterpreterTool | FileSearchTool | FunctionTool, Field(discriminator="type")]
+
+
+class AttachmentTool(Body):
+    """A tool that an attachment is for."""
+
+    type: Literal["code_interpreter", "file_search"]
+
+
+def normalised(tools: list[Any] | None) -> list[JSON]:
+    """Tools as the API echoes them (WIRE.md §b): functions get `parameters` and `strict`."""
+    echoed = []
+    for tool in tools or []:
+        if isinstance(tool, FunctionTool):
+            function: JSON = {"name": tool.function.name}
+            if tool.function.description is not None:
+                function["description"] = tool.function.description
+            function["parameters"] = tool.function.parameters or {"type": "object", "properties": {}}
+            function["strict"] = bool(tool.function.strict)
+            echoed.append({"type": "function", "function": function})
+        else:
+            echoed.append(tool.model_dump(exclude_none=True))
+    return echoed
+
+
+class CodeInterpreterResources(Body):
+    """Files at the code interpreter's hand."""
+
+    file_ids: Annotated[list[str] | None, Field(max_length=20)] = None
+
+
+class NewVectorStore(Body):
+    """A vector store made inline."""
+
+    file_ids: list[str] | None = None
+    chunking_strategy: JSON | None = None
+    metadata: Metadata | None = None
+
+
+class FileSearchResources(Body):
+    """The vector store that file search reads."""
+
+    vector_store_ids: Annotated[list[str] | None, Field(max_length=1)] = None
+    vector_stores: Annotated[list[NewVectorStore] | None, Field(max_length=1)] = None
+
+
+class ToolResources(Body):
+    """What the built-in tools work on."""
+
+    code_interpreter: CodeInterpreterResources | None = None
+    file_search: FileSearchResources | None = None
+
+
+class FunctionName(Body):
+    """The function that a tool choice forces."""
+
+    name: str
+
+
+class NamedToolChoice(Body):
+    """A tool choice that forces one tool."""
+
+    type: Literal["function", "code_interpreter", "file_search"]
+    function: FunctionName | None = None
+
+    @model_validator(mode="after")
+    def _function_is_named(self) -> "NamedToolChoice":
+        if self.type == "function" and self.function is None:
+            raise missing_parameter("tool_choice.function")
+        return self
+
+
+def _kind(value: Any) -> str:
+    return "mode" if isinstance(value, str) else "named"
+
+
+ToolChoice = Annotated[
+    Annotated[Literal["none", "auto", "required"], Tag("mode")] | Annotated[NamedToolChoice, Tag("named")],
+    Discriminator(_kind),
+]
+
+
+class TextFormat(Body):
+    """`{"type": "text"}`."""
+
+    type: Literal["text"]
+
+
+class JSONObjectFormat(Body):
+    """`{"type": "json_object"}`."""
+
+    type: Literal["json_object"]
+
+
+class JSONSchema(Body):
+    """A named schema for the answer."""
+
+    name: str
+    description: str | None = None
+    schema_: Annotated[JSON | None, Field(alias="schema")] = None
+    strict: bool | None = None
+
+
+class JSONSchemaFormat(Body):
+    """`{"type": "json_schema", "json_schema": {…}}`."""
+
+    type: Literal["json_schema"]
+    json_schema: JSONSchema
+
+
+ResponseFormat = Annotated[
+    Annotated[Literal["auto"], Tag("mode")]
+    | Annotated[Annotated[TextFormat | JSONObjectFormat | JSONSchemaFormat, Field(discriminator="type")], Tag("named")],
+    Discriminator(_kind),
+]
+
+
+class TruncationStrategy(Body):
+    """Which of the thread's messages the model sees."""
+
+    type: Literal["auto", "last_messages"]
+    last_messages: Annotated[int | None, Field(ge=1)] = None
+
+    @model_validator(mode="after")
+    def _last_messages_is_given(self) -> "TruncationStrategy":
+        if self.type == "last_messages" and self.last_messages is None:
+            raise missing_parameter("truncation_strategy.last_messages")
+        return self
+
+
+def echoed(value: Any) -> Any:
+    """A tool choice, response format or truncation strategy as it is stored and echoed."""
+    if value is None or isinstance(value, str):
+        return value
+    return value.model_dump(by_alias=True, exclude_unset=True)

@@ -1,0 +1,244 @@
+"""Every setting: a flag `--data-dir`, a variable `UNDERSTUDY_DATA_DIR` and a key `data-dir` of the config file.
+
+The one table is the fields of `Settings`; a flag wins over a variable, a variable over the file.
+"""
+
+import fnmatch
+import ipaddress
+import os
+import re
+from argparse import ArgumentParser
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import yaml
+
+KNOWN_UPSTREAMS = {
+    "openai": "https://api.openai.com/v1",
+    "ollama": "http://127.0.0.1:11434/v1",
+    "lmstudio": "http://127.0.0.1:1234/v1",
+    "vllm": "http://127.0.0.1:8000/v1",
+    "llamacpp": "http://127.0.0.1:8080/v1",
+}
+PASS_THROUGH = "pass-through"  # noqa: S105
+SANDBOXES = ("auto", "bubblewrap", "unsafe-local", "off")
+
+
+class UsageError(Exception):
+    """A setting is wrong; the text says which one and what to do."""
+
+
+class StartError(Exception):
+    """A command cannot do its work here; the text says why and what to do."""
+
+
+def _boolean(value: str) -> bool:
+    if value.lower() in ("1", "true", "yes", "on"):
+        return True
+    if value.lower() in ("0", "false", "no", "off", ""):
+        return False
+    raise ValueError("expected true or false")
+
+
+def _size(value: str) -> int:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", value.strip().lower())
+    if not found:
+        raise ValueError("expected a size such as 512MiB or 2GiB")
+    return int(float(found[1]) * 1024 ** " kmgt".index(found[2] or " "))
+
+
+def _positive(number: Callable[[str], Any]) -> Callable[[str], Any]:
+    def parse(value: str) -> Any:
+        if (parsed := number(value)) <= 0:
+            raise ValueError("expected a number above 0")
+        return parsed
+
+    return parse
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        if value not in choices:
+            raise ValueError(f"expected one of {', '.join(choices)}")
+        return value
+
+    return parse
+
+
+def _port(value: str) -> int:
+    if not 0 <= (port := int(value)) <= 65535:
+        raise ValueError("expected a port from 0 (any free one) to 65535")
+    return port
+
+
+def _upstream(value: str) -> str:
+    url = KNOWN_UPSTREAMS.get(value, value)
+    if not re.match(r"https?://[^/\s]", url):
+        raise ValueError(f"expected a base URL (http://…) or one of {', '.join(KNOWN_UPSTREAMS)}")
+    return url.rstrip("/")
+
+
+def _embedder(value: str) -> str:
+    if value != "none":
+        raise ValueError("file search is not part of this version: only 'none' is known")
+    return value
+
+
+def _setting(
+    default: Any, about: str, parse: Callable[[str], Any] = str, *, many: bool = False, metavar: str = ""
+) -> Any:
+    metadata = {"about": about, "parse": parse, "many": many, "metavar": metavar}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The server's settings."""
+
+    host: str = _setting("127.0.0.1", "address to listen on")
+    port: int = _setting(8700, "port to listen on; 0 takes a free one", _port)
+    data_dir: Path = _setting(
+        Path(platformdirs.user_data_dir("understudy", appauthor=False)),
+        "folder of the database, the files and the sandbox",
+        lambda value: Path(value).expanduser().absolute(),
+    )
+    database_url: str | None = _setting(None, "PostgreSQL URL in the place of the data folder's SQLite database")
+    upstream: str | None = _setting(
+        None, "base URL of a Chat Completions server, or openai, ollama, lmstudio, vllm, llamacpp", _upstream
+    )
+    upstream_key: str | None = _setting(None, "its API key, or pass-through: the caller's", metavar="KEY")
+    model: str | None = _setting(None, "model that the upstream is asked for, whatever a request names")
+    models: tuple[tuple[str, str], ...] = _setting(
+        (), "requested name or glob = served name", many=True, metavar="NAME=SERVED"
+    )
+    api_key: tuple[str, ...] = _setting((), "key that clients must send", many=True, metavar="KEY")
+    allow_anonymous: bool = _setting(False, "listen on other hosts' addresses without keys", _boolean)
+    allowed_host: tuple[str, ...] = _setting((), "Host header that is answered besides the loopback names", many=True)
+    cors_origin: tuple[str, ...] = _setting((), "origin whose pages may call the API", many=True)
+    sandbox: str = _setting("auto", "wall of the code interpreter: " + ", ".join(SANDBOXES), _one_of(*SANDBOXES))
+    sandbox_python: Path | None = _setting(
+        None, "Python that runs the code, with the packages it may import", lambda value: Path(value).expanduser()
+    )
+    sandbox_timeout: float = _setting(60.0, "seconds that one call of the code interpreter may take", _positive(float))
+    sandbox_memory: int = _setting(
+        2 * 1024**3, "memory of one code interpreter session, such as 2GiB", _positive(_size)
+    )
+    sandbox_disk: int = _setting(1024**3, "size of one session's /mnt/data, such as 1GiB", _positive(_size))
+    embedder: str = _setting("none", "embedding model of file search", _embedder)
+    max_tool_rounds: int = _setting(32, "rounds of tool calls after which a run fails", _positive(int))
+    context_window: int = _setting(
+        128_000, "tokens that a prompt may have before truncation drops messages from its middle", _positive(int)
+    )
+    log_level: str = _setting("info", "debug, info, warning or error", _one_of("debug", "info", "warning", "error"))
+    log_content: bool = _setting(False, "write prompts and answers into the log", _boolean)
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach the server."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    @property
+    def database(self) -> str:
+        """The database's URL."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'understudy.db'}"
+
+    def served_model(self, requested: str) -> str:
+        """The name under which the upstream serves a requested model."""
+        for name, served in self.models:
+            if fnmatch.fnmatchcase(requested, name):
+                return served
+        return self.model or requested
+
+
+def flag(name: str) -> str:
+    """The setting's name in flags and config files."""
+    return name.replace("_", "-")
+
+
+def add_flags(parser: ArgumentParser) -> None:
+    """A flag for each setting, and `--config`."""
+    parser.add_argument("--config", metavar="FILE", help="YAML file with these settings as keys")
+    for one in fields(Settings):
+        about = one.metadata
+        text = about["about"] if one.default in (None, (), False) else f"{about['about']} (default {_shown(one)})"
+        if about["parse"] is _boolean:
+            parser.add_argument(f"--{flag(one.name)}", action="store_const", const="true", help=text)
+        else:
+            action = "append" if about["many"] else "store"
+            metavar = about["metavar"] or one.name.rsplit("_", maxsplit=1)[-1].upper()
+            parser.add_argument(f"--{flag(one.name)}", action=action, metavar=metavar, help=text)
+
+
+def _shown(one: Any) -> str:
+    return "the user data folder" if one.name == "data_dir" else str(one.default)
+
+
+def load(flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Settings:
+    """Settings from flags, `UNDERSTUDY_*` variables and the file that `config` names. Raises UsageError."""
+    path = flags.get("config") or environ.get("UNDERSTUDY_CONFIG")
+    file = _read_file(Path(path)) if path else {}
+    chosen: dict[str, Any] = {}
+    for one in fields(Settings):
+        variable = f"UNDERSTUDY_{one.name.upper()}"
+        if flags.get(one.name) is not None:
+            chosen[one.name] = _parse(one, flags[one.name], f"--{flag(one.name)}")
+        elif variable in environ:
+            chosen[one.name] = _parse(one, environ[variable], variable)
+        elif file.get(flag(one.name)) is not None:
+            chosen[one.name] = _parse(one, file[flag(one.name)], f"{path}: {flag(one.name)}")
+    settings = Settings(**chosen)
+    _check(settings)
+    return settings
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text()) or {}
+    except OSError as error:
+        raise UsageError(f"--config {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"--config {path} is not YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise UsageError(f"--config {path}: expected a mapping of settings")
+    known = {flag(one.name) for one in fields(Settings)}
+    keys = {flag(str(key)): value for key, value in content.items()}
+    if unknown := sorted(keys.keys() - known):
+        raise UsageError(f"--config {path}: unknown setting {unknown[0]}; known are {', '.join(sorted(known))}")
+    return keys
+
+
+def _parse(one: Any, value: Any, source: str) -> Any:
+    about = one.metadata
+    try:
+        if not about["many"]:
+            return about["parse"](str(value))
+        if isinstance(value, Mapping):
+            value = [f"{name}={served}" for name, served in value.items()]
+        items = value if isinstance(value, list) else str(value).split(",")
+        texts = [str(item).strip() for item in items if str(item).strip()]
+        return tuple(_pair(text) for text in texts) if one.name == "models" else tuple(texts)
+    except ValueError as error:
+        shown = "" if "key" in one.name else f" {value!r}"
+        raise UsageError(f"{source}{shown}: {error}") from error
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, separator, served = text.partition("=")
+    if not (separator and name.strip() and served.strip()):
+        raise ValueError("expected NAME=SERVED")
+    return name.strip(), served.strip()
+
+
+def _check(settings: Settings) -> None:
+    if not settings.loopback and not settings.api_key and not settings.allow_anonymous:
+        raise UsageError(
+            f"--host {settings.host} lets other machines in: give --api-key KEY, or --allow-anonymous if that is meant"
+        )
+    if settings.upstream_key and not settings.upstream:
+        raise UsageError("--upstream-key needs --upstream")

@@ -1,0 +1,189 @@
+"""The database's tables. Lists order by `seq`, as `created_at` has whole seconds only."""
+
+from typing import Any
+
+from sqlalchemy import JSON as JSON_TYPE
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, String, text
+from sqlmodel import Field, SQLModel
+
+JSON = dict[str, Any]
+ACTIVE = ("queued", "in_progress", "requires_action", "cancelling")
+_ACTIVE_RUN = text(f"status IN ({', '.join(repr(status) for status in ACTIVE)})")
+
+
+def _seq() -> Any:
+    # SQLite autoincrements INTEGER keys only. Never reused, so that a cursor keeps its place.
+    return Field(default=None, sa_column=Column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True))
+
+
+def _json(default: Any = None) -> Any:
+    column = Column(JSON_TYPE(none_as_null=True), nullable=default is None)
+    return Field(default_factory=default, sa_column=column) if default else Field(default=None, sa_column=column)
+
+
+def _metadata() -> Any:
+    return Field(default_factory=dict, sa_column=Column("metadata", JSON_TYPE(none_as_null=True), nullable=False))
+
+
+def _thread_id() -> Any:
+    reference = ForeignKey("threads.id", ondelete="CASCADE")
+    return Field(sa_column=Column(String, reference, nullable=False, index=True))
+
+
+class Assistant(SQLModel, table=True):
+    """See schemas/assistants.py."""
+
+    __tablename__ = "assistants"
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    seq: int | None = _seq()
+    id: str = Field(unique=True)
+    created_at: int
+    name: str | None = None
+    description: str | None = None
+    model: str
+    instructions: str | None = None
+    tools: list[JSON] = _json(list)
+    tool_resources: JSON = _json(dict)
+    metadata_: dict[str, str] = _metadata()
+    temperature: float | None = None
+    top_p: float | None = None
+    reasoning_effort: str | None = None
+    response_format: Any = _json(lambda: "auto")
+
+
+class Thread(SQLModel, table=True):
+    """See schemas/threads.py."""
+
+    __tablename__ = "threads"
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    seq: int | None = _seq()
+    id: str = Field(unique=True)
+    created_at: int
+    metadata_: dict[str, str] = _metadata()
+    tool_resources: JSON = _json(dict)
+
+
+class Message(SQLModel, table=True):
+    """See schemas/messages.py."""
+
+    __tablename__ = "messages"
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    seq: int | None = _seq()
+    id: str = Field(unique=True)
+    created_at: int
+    thread_id: str = _thread_id()
+    assistant_id: str | None = None
+    run_id: str | None = Field(default=None, index=True)
+    role: str
+    status: str = "completed"
+    content: list[JSON] = _json(list)
+    attachments: list[JSON] = _json(list)
+    metadata_: dict[str, str] = _metadata()
+    completed_at: int | None = None
+    incomplete_at: int | None = None
+    incomplete_details: JSON | None = _json()
+
+
+class Run(SQLModel, table=True):
+    """See schemas/runs.py. `usage` counts while the run goes on and is shown once it has ended."""
+
+    __tablename__ = "runs"
+    __table_args__ = (
+        # The thread lock: at most one run of a thread is active, whoever asks at the same moment.
+        Index(
+            "one_active_run_per_thread",
+            "thread_id",
+            unique=True,
+            sqlite_where=_ACTIVE_RUN,
+            postgresql_where=_ACTIVE_RUN,
+        ),
+        {"sqlite_autoincrement": True},
+    )
+
+    seq: int | None = _seq()
+    id: str = Field(unique=True)
+    created_at: int
+    thread_id: str = _thread_id()
+    assistant_id: str
+    status: str = Field(default="queued", index=True)
+    started_at: int | None = None
+    expires_at: int | None = None
+    cancelled_at: int | None = None
+    failed_at: int | None = None
+    completed_at: int | None = None
+    required_action: JSON | None = _json()
+    last_error: JSON | None = _json()
+    model: str
+    instructions: str | None = None
+    tools: list[JSON] = _json(list)
+    tool_resources: JSON = _json(dict)
+    metadata_: dict[str, str] = _metadata()
+    temperature: float | None = None
+    top_p: float | None = None
+    reasoning_effort: str | None = None
+    max_completion_tokens: int | None = None
+    max_prompt_tokens: int | None = None
+    truncation_strategy: JSON = _json(dict)
+    incomplete_details: JSON | None = _json()
+    usage: JSON | None = _json()
+    response_format: Any = _json(lambda: "auto")
+    tool_choice: Any = _json(lambda: "auto")
+    parallel_tool_calls: bool = True
+
+
+class RunStep(SQLModel, table=True):
+    """See schemas/run_steps.py."""
+
+    __tablename__ = "run_steps"
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    seq: int | None = _seq()
+    id: str = Field(unique=True)
+    created_at: int
+    run_id: str = Field(index=True)
+    assistant_id: str
+    thread_id: str = _thread_id()
+    type: str
+    status: str = "in_progress"
+    cancelled_at: int | None = None
+    completed_at: int | None = None
+    expired_at: int | None = None
+    expires_at: int | None = None
+    failed_at: int | None = None
+    last_error: JSON | None = _json()
+    step_details: JSON = _json(dict)
+    usage: JSON | None = _json()
+    metadata_: dict[str, str] = _metadata()
+
+
+class File(SQLModel, table=True):
+    """See schemas/files.py. The content lies in the file storage under the id."""
+
+    __tablename__ = "files"
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    seq: int | None = _seq()
+    id: str = Field(unique=True)
+    created_at: int
+    purpose: str
+    filename: str
+    bytes: int = Field(sa_column=Column(BigInteger, nullable=False))
+    expires_at: int | None = None
+    status: str = "processed"
+    status_details: str | None = None
+
+
+class Tombstone(SQLModel, table=True):
+    """Where a deleted object stood in its list, so that a cursor that names it still works.
+
+    `for item in client….list(): client….delete(item.id)` asks for the page after an object that is gone.
+    """
+
+    __tablename__ = "tombstones"
+
+    id: str = Field(primary_key=True)
+    seq: int = Field(sa_column=Column(BigInteger, nullable=False))
+    deleted_at: int = Field(index=True)
