@@ -1,0 +1,1 @@
+"""Language models behind the run engine: any Chat Completions server, or the offline model."""
