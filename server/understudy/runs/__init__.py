@@ -1,0 +1,1 @@
+"""The run engine: a persisted state machine around a language model and its tools."""

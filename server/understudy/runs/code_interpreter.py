@@ -1,0 +1,79 @@
+"""The code interpreter tool: a thread's sandbox session, the files that go in and those that come out."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import PurePosixPath
+from typing import BinaryIO
+
+from anyio import to_thread
+from sqlmodel import Session
+
+from understudy import clock, tables
+from understudy.database import Database
+from understudy.file_storage import FileStorage
+from understudy.ids import new_id
+from understudy.schemas.base import JSON
+from understudy_sandbox import Image, KernelSession, Logs, Sandbox
+
+_SUFFIXES = {"image/png": ".png", "image/jpeg": ".jpg"}
+
+
+class CodeInterpreter:
+    """Runs code for threads. Raises SandboxUnavailable where there is no wall to run it behind."""
+
+    def __init__(self, sandbox: Sandbox, database: Database, storage: FileStorage) -> None:
+        self._sandbox = sandbox
+        self._database = database
+        self._storage = storage
+
+    async def run(self, thread_id: str, code: str, files: dict[str, str], on_output: Callable[[JSON], None]) -> None:
+        """Run `code` with `files` (ids by name) in /mnt/data; `on_output` gets each output as it happens."""
+        session = await self._sandbox.session(thread_id)
+        for name, file_id in files.items():
+            await session.add_file(name, self._storage.path(file_id))
+
+        async def take(output: Logs | Image) -> None:
+            if isinstance(output, Logs):
+                on_output({"type": "logs", "logs": output.text})
+            else:
+                on_output({"type": "image", "image": {"file_id": await self._keep_image(output)}})
+
+        await session.execute(code, take)
+
+    async def keep_file(self, thread_id: str, name: str) -> str | None:
+        """Copy a file that the code left in /mnt/data; the copy's id, or None where there is no such file."""
+        session: KernelSession = await self._sandbox.session(thread_id)
+        try:
+            source = await to_thread.run_sync(session.open_file, name)
+        except (OSError, ValueError):
+            return None
+        with source:
+            return await self._keep(PurePosixPath(name).name, source)
+
+    async def forget(self, thread_id: str) -> None:
+        """The thread is gone: so are its kernel and its files."""
+        await self._sandbox.discard(thread_id)
+
+    async def _keep_image(self, image: Image) -> str:
+        file_id = new_id("file")
+        async with self._storage.incoming(file_id) as stream:
+            await to_thread.run_sync(stream.write, image.content)
+        return await self._add_row(file_id, file_id + _SUFFIXES[image.media_type], len(image.content))
+
+    async def _keep(self, filename: str, source: BinaryIO) -> str:
+        file_id = new_id("file")
+        async with self._storage.incoming(file_id) as stream:
+            await to_thread.run_sync(shutil.copyfileobj, source, stream)
+            size = stream.tell()
+        return await self._add_row(file_id, filename, size)
+
+    async def _add_row(self, file_id: str, filename: str, size: int) -> str:
+        row = tables.File(
+            id=file_id, created_at=clock.now(), purpose="assistants_output", filename=filename, bytes=size
+        )
+
+        def insert(session: Session) -> None:
+            session.add(row)
+
+        await self._database.write(insert)
+        return file_id

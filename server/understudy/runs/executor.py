@@ -1,0 +1,266 @@
+"""Runs at work: prompt → model → tools → prompt …, until the run ends or waits for its client."""
+
+import logging
+import math
+from contextlib import aclosing
+from typing import Any
+
+import anyio
+from anyio import CancelScope
+from sqlmodel import col, select
+
+from understudy import clock, tables
+from understudy.chat_models.base import ChatModel, ChatModelError, ChatRequest, Usage
+from understudy.database import Database
+from understudy.errors import NotFoundError
+from understudy.file_storage import FileStorage
+from understudy.runs import prompt as prompts
+from understudy.runs.code_interpreter import CodeInterpreter
+from understudy.runs.event_stream import EventStream
+from understudy.runs.lifecycle import RunStateError
+from understudy.runs.prompt import Prompt
+from understudy.runs.recorder import Ending, Recorder, used
+from understudy.runs.tool_calls import ToolCall
+from understudy.runs.turn import Turn
+from understudy.schemas.base import JSON
+from understudy.schemas.runs import Run
+from understudy.settings import Settings
+from understudy.supervisor import Supervisor, Task
+from understudy_sandbox import SandboxUnavailable
+
+log = logging.getLogger("understudy")
+_STOPPED = {"code": "server_error", "message": "The server was stopped while the run was in progress."}
+_FAULT = {"code": "server_error", "message": "Sorry, something went wrong."}
+
+
+class RunExecutor:
+    """Starts, cancels and expires runs; each executes where it was requested."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        supervisor: Supervisor,
+        chat_model: ChatModel,
+        storage: FileStorage,
+        code_interpreter: CodeInterpreter,
+    ) -> None:
+        self.settings = settings
+        self.database = database
+        self.chat_model = chat_model
+        self.storage = storage
+        self.code_interpreter = code_interpreter
+        self._supervisor = supervisor
+        self._legs: dict[str, _Leg] = {}
+
+    def start(self, run_id: str, *, recorder: Recorder | None = None, caller_key: str | None = None) -> None:
+        """Execute a queued run in the background."""
+        leg = _Leg(self, recorder or Recorder(self.database, run_id, None), caller_key)
+        self._legs[run_id] = leg
+
+        async def work() -> None:
+            try:
+                await leg.execute()
+            finally:
+                if self._legs.get(run_id) is leg:
+                    del self._legs[run_id]
+
+        # A leg that has asked for action may still be closing its stream when the next one starts.
+        leg.task = self._supervisor.start(f"run {run_id} {id(leg)}", work)
+
+    async def cancel(self, run_id: str) -> Run:
+        """→ cancelling, and in the background cancelled. Raises RunStateError where the run's state forbids it."""
+        leg = self._legs.get(run_id)
+        recorder = leg.recorder if leg else Recorder(self.database, run_id, None)
+        run = await recorder.cancel()
+        self._supervisor.start(f"cancel {run_id}", lambda: self._break_off(run_id, "cancelled"))
+        return run
+
+    async def stop(self, run_id: str) -> None:
+        """Cancel a run and wait until it has ended: its thread is going away."""
+        leg = self._legs.get(run_id)
+        try:
+            await (leg.recorder if leg else Recorder(self.database, run_id, None)).cancel()
+        except RunStateError as error:
+            log.debug("%s: %s", run_id, error)
+        await self._break_off(run_id, "cancelled")
+
+    async def expire_due(self) -> None:
+        """Expire the active runs whose time is over."""
+        due = select(tables.Run.id).where(
+            col(tables.Run.status).in_(("queued", "in_progress", "requires_action")),
+            col(tables.Run.expires_at) <= clock.now(),
+        )
+        for run_id in await self.database.read(lambda session: session.exec(due).all()):
+            log.info("%s expired", run_id)
+            await self._break_off(run_id, "expired")
+
+    async def _break_off(self, run_id: str, ending: Ending) -> None:
+        leg = self._legs.get(run_id)
+        if leg is not None and leg.task is not None:
+            leg.ending = ending
+            await leg.task.cancel()
+        try:
+            # Where no leg was at work, or one that had just finished.
+            await Recorder(self.database, run_id, None).end(ending)
+        except (RunStateError, NotFoundError):
+            log.debug("%s has ended", run_id)
+
+
+class _Leg:
+    """A run's way from `queued` to its end or to `requires_action`."""
+
+    def __init__(self, executor: RunExecutor, recorder: Recorder, caller_key: str | None) -> None:
+        self._executor = executor
+        self.recorder = recorder
+        self._caller_key = caller_key
+        self._turn: Turn | None = None
+        self.task: Task | None = None
+        self.ending: Ending | None = None
+
+    async def execute(self) -> None:
+        """Run, and leave a terminal state or `requires_action` whatever happens."""
+        try:
+            await self.recorder.begin()
+            while await self._round():
+                pass
+        except ChatModelError as error:
+            log.warning("%s failed: %s", self.recorder.run_id, error.message)
+            await self._end("failed", error={"code": error.code, "message": error.message})
+        except SandboxUnavailable as error:
+            log.warning("%s failed: %s", self.recorder.run_id, error)
+            await self._end("failed", error={"code": "server_error", "message": str(error)})
+        except (RunStateError, NotFoundError) as error:
+            log.debug("%s: %s", self.recorder.run_id, error)
+            await self._end("cancelled")
+        except anyio.get_cancelled_exc_class():
+            with CancelScope(shield=True):
+                await self._end(self.ending or "failed", error=None if self.ending else _STOPPED)
+            raise
+        except Exception:
+            log.exception("%s failed", self.recorder.run_id)
+            await self._end("failed", error=_FAULT)
+        finally:
+            self.recorder.close_stream()
+
+    async def _end(self, ending: Ending, **how: Any) -> None:
+        content, details = (self._turn.content(), self._turn.details()) if self._turn else (None, None)
+        try:
+            await self.recorder.end(ending, content=content, tool_calls=details, **how)
+        except (RunStateError, NotFoundError) as error:
+            log.debug("%s: %s", self.recorder.run_id, error)
+
+    async def _round(self) -> bool:
+        """One model call and the tools that it asks for; whether another round follows."""
+        self._turn = None
+        executor = self._executor
+        prompt = await executor.database.read(
+            lambda session: prompts.build(session, self.recorder.run_id, executor.storage)
+        )
+        if prompt.rounds >= executor.settings.max_tool_rounds:
+            message = f"The run made {prompt.rounds} rounds of tool calls, the limit set by --max-tool-rounds."
+            await self._end("failed", error={"code": "server_error", "message": message})
+            return False
+        request = await self._request(prompt)
+        if request is None:
+            return False
+        if executor.settings.log_content:
+            log.info("%s asks %s: %s", self.recorder.run_id, request.model, request.messages)
+        turn = self._turn = Turn(self.recorder, prompt, self._link_resolver(prompt))
+        async with aclosing(executor.chat_model.stream(request)) as deltas:
+            async for delta in deltas:
+                await turn.take(delta)
+        await turn.complete_arguments()
+        return await self._conclude(turn, prompt)
+
+    async def _request(self, prompt: Prompt) -> ChatRequest | None:
+        """The model call, within what the run's budgets leave; None where they leave nothing and the run has ended."""
+        run, spent = prompt.run, used(prompt.run)
+        completion = None
+        if run.max_completion_tokens is not None:
+            completion = run.max_completion_tokens - spent.completion_tokens
+            if completion <= 0:
+                await self._end("incomplete", incomplete="max_completion_tokens")
+                return None
+        limit = self._executor.settings.context_window - (completion or 0)
+        if run.max_prompt_tokens is not None:
+            limit = min(limit, run.max_prompt_tokens - spent.prompt_tokens)
+        if not prompt.truncate(limit) and run.max_prompt_tokens is not None:
+            await self._end("incomplete", incomplete="max_prompt_tokens")
+            return None
+        response_format = run.response_format if isinstance(run.response_format, dict) else None
+        return ChatRequest(
+            model=self._executor.settings.served_model(run.model),
+            messages=prompt.messages(),
+            tools=prompt.tools.definitions,
+            tool_choice=prompt.tools.choice(run.tool_choice, prompt.rounds),
+            parallel_tool_calls=None if run.parallel_tool_calls or not prompt.tools.definitions else False,
+            response_format=None if response_format == {"type": "text"} else response_format,
+            temperature=run.temperature,
+            top_p=run.top_p,
+            reasoning_effort=run.reasoning_effort,
+            max_completion_tokens=completion,
+            code_interpreter=prompt.tools.code_interpreter,
+            code_files=tuple(prompt.code_files),
+            caller_key=self._caller_key,
+        )
+
+    async def _conclude(self, turn: Turn, prompt: Prompt) -> bool:
+        usage = turn.finish.usage or _estimated_usage(prompt, turn)
+        if self._executor.settings.log_content:
+            log.info("%s answers: %s %s", self.recorder.run_id, turn.content(), turn.details())
+        if turn.finish.reason == "length":
+            await self._end("incomplete", incomplete="max_completion_tokens", message_reason="max_tokens", usage=usage)
+            return False
+        if turn.finish.reason == "content_filter":
+            error = {"code": "server_error", "message": "The model's answer was stopped by its content filter."}
+            await self._end("failed", error=error, message_reason="content_filter", usage=usage)
+            return False
+        if not turn.calls:
+            await turn.answer_or_empty()
+            await turn.close_answer(usage, run_completed=True)
+            return False
+        return await self._call_tools(turn, prompt, usage)
+
+    async def _call_tools(self, turn: Turn, prompt: Prompt, usage: Usage) -> bool:
+        for call in turn.calls:
+            if call.is_code:
+                await self._run_code(call, prompt)
+            elif call.name not in prompt.tools.functions:
+                # A name the model made up: told to the model, not to a client that has no such function.
+                call.output = f"Error: there is no function named {call.name!r}."
+        waiting = [call.waiting() for call in turn.calls if not call.is_code and call.output is None]
+        calls = [call.detail() for call in turn.calls]
+        if waiting:
+            await self.recorder.require_action(calls, waiting, usage)
+            return False
+        await self.recorder.close_tool_calls(calls, usage)
+        return True
+
+    async def _run_code(self, call: ToolCall, prompt: Prompt) -> None:
+        def show(output: JSON) -> None:
+            self.recorder.tool_call_delta(call.add_output(output))
+
+        await self._executor.code_interpreter.run(prompt.run.thread_id, call.code, prompt.code_files, show)
+
+    def _link_resolver(self, prompt: Prompt) -> Any:
+        if prompt.tools.code_interpreter is None:
+            return None
+        kept: dict[str, str | None] = {}
+
+        async def resolve(name: str) -> str | None:
+            if name not in kept:
+                kept[name] = await self._executor.code_interpreter.keep_file(prompt.run.thread_id, name)
+            return kept[name]
+
+        return resolve
+
+
+def _estimated_usage(prompt: Prompt, turn: Turn) -> Usage:
+    """For servers that report none: about four bytes a token."""
+    return Usage(prompt.tokens(), math.ceil(turn.output_bytes / 4))
+
+
+def new_stream(wanted: bool | None) -> EventStream | None:
+    """A stream for a request that asks for one."""
+    return EventStream() if wanted else None

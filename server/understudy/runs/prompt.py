@@ -1,0 +1,198 @@
+"""From a thread to a prompt (WIRE.md §g): instructions, messages, this run's tool calls, all within a budget."""
+
+import base64
+from dataclasses import dataclass, field
+from pathlib import PurePath
+
+from sqlmodel import Session, col, or_, select
+
+from understudy import tables
+from understudy.crud import get_or_404
+from understudy.file_storage import FileStorage
+from understudy.runs.tool_calls import replayed
+from understudy.runs.tools import OfferedTools
+from understudy.schemas.base import JSON
+
+_IMAGE_TYPES = {
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".gif": "image/gif",
+    ".webp": "image/webp",
+}
+_IMAGE_TOKENS = 300
+_MESSAGE_TOKENS = 4
+
+
+@dataclass(slots=True)
+class Prompt:
+    """What one model call is made of."""
+
+    run: tables.Run
+    tools: OfferedTools
+    code_files: dict[str, str]
+    """Ids of the files at the code interpreter's hand, by their name in /mnt/data."""
+    instructions: list[JSON]
+    history: list[JSON]
+    """The thread's messages from before this run, oldest first."""
+    progress: list[JSON] = field(default_factory=list)
+    """What this run has said and called so far."""
+    rounds: int = 0
+    images: list[str] = field(default_factory=list)
+    """Ids of the images that the code has drawn since the run's last message."""
+    call_ids: set[str] = field(default_factory=set)
+
+    def messages(self) -> list[JSON]:
+        """The prompt as Chat Completions messages."""
+        return self.instructions + self.history + self.progress
+
+    def tokens(self) -> int:
+        """An estimate: four bytes of text are a token."""
+        return sum(map(estimate_tokens, self.messages())) + sum(map(estimate_tokens, self.tools.definitions))
+
+    def truncate(self, limit: int) -> bool:
+        """Apply the run's truncation strategy for at most `limit` tokens; whether that could be done.
+
+        `auto` drops messages from the middle of the thread: the oldest ones after the first.
+        """
+        strategy = self.run.truncation_strategy
+        if strategy["type"] == "last_messages":
+            self.history = self.history[-strategy["last_messages"] :]
+        size = self.tokens()
+        while size > limit and len(self.history) > 1:
+            dropped = self.history.pop(1 if len(self.history) > 2 else 0)
+            size -= estimate_tokens(dropped)
+        return size <= limit
+
+
+def estimate_tokens(message: JSON) -> int:
+    """Tokens of a message or a tool's definition, about."""
+    content = message.get("content")
+    if not isinstance(content, list):
+        return _MESSAGE_TOKENS + len(str(content or message).encode()) // 4
+    return _MESSAGE_TOKENS + sum(
+        len(part["text"].encode()) // 4 if part["type"] == "text" else _IMAGE_TOKENS for part in content
+    )
+
+
+def build(session: Session, run_id: str, storage: FileStorage) -> Prompt:
+    """The prompt of a run's next model call. Raises NotFoundError where run or thread are gone."""
+    run = get_or_404(session, tables.Run, run_id)
+    tools = OfferedTools.of(run.tools)
+    code_files = _code_files(session, run) if tools.code_interpreter else {}
+    history = _history(session, run, storage)
+    prompt = Prompt(run, tools, code_files, _instructions(run, code_files), history)
+    _replay(session, prompt)
+    return prompt
+
+
+def _instructions(run: tables.Run, code_files: dict[str, str]) -> list[JSON]:
+    texts = [run.instructions] if run.instructions else []
+    if code_files:
+        texts.append("Files in /mnt/data: " + ", ".join(code_files))
+    return [{"role": "system", "content": "\n\n".join(texts)}] if texts else []
+
+
+def _code_files(session: Session, run: tables.Run) -> dict[str, str]:
+    assistant = session.exec(select(tables.Assistant).where(tables.Assistant.id == run.assistant_id)).first()
+    thread = get_or_404(session, tables.Thread, run.thread_id)
+    owners = (assistant, thread) if assistant else (thread,)
+    ids = [
+        file_id for owner in owners for file_id in owner.tool_resources.get("code_interpreter", {}).get("file_ids", [])
+    ]
+    found = session.exec(select(tables.File).where(col(tables.File.id).in_(ids))).all()
+    names: dict[str, str] = {}
+    for file in sorted(found, key=lambda file: ids.index(file.id)):
+        names[_free_name(file.filename, names)] = file.id
+    return names
+
+
+def _free_name(filename: str, taken: dict[str, str]) -> str:
+    """The file's own name, or for the second of a name one with a number."""
+    plain = PurePath(filename.replace("\\", "/")).name or "file"
+    free, number = plain, 2
+    while free in taken:
+        path = PurePath(plain)
+        free, number = f"{path.stem}_{number}{path.suffix}", number + 1
+    return free
+
+
+def _history(session: Session, run: tables.Run, storage: FileStorage) -> list[JSON]:
+    rows = session.exec(
+        select(tables.Message)
+        .where(
+            tables.Message.thread_id == run.thread_id,
+            or_(col(tables.Message.run_id).is_(None), tables.Message.run_id != run.id),
+        )
+        .order_by(col(tables.Message.seq))
+    )
+    messages = (_chat_message(session, row, storage) for row in rows)
+    return [message for message in messages if message["content"]]
+
+
+def _chat_message(session: Session, message: tables.Message, storage: FileStorage) -> JSON:
+    parts = [_part(session, block, message.role, storage) for block in message.content]
+    if all(part["type"] == "text" for part in parts):
+        # One string: servers of older models know no lists of parts.
+        return {"role": message.role, "content": "\n".join(part["text"] for part in parts)}
+    return {"role": message.role, "content": parts}
+
+
+def _part(session: Session, block: JSON, role: str, storage: FileStorage) -> JSON:
+    match block["type"]:
+        case "text":
+            return {"type": "text", "text": block["text"]["value"]}
+        case "refusal":
+            return {"type": "text", "text": block["refusal"]}
+        case _ if role == "assistant":
+            # Chat Completions takes no images from an assistant.
+            return {"type": "text", "text": "[an image that you showed the user]"}
+        case "image_url":
+            return {"type": "image_url", "image_url": block["image_url"]}
+    return _uploaded_image(session, block["image_file"], storage)
+
+
+def _uploaded_image(session: Session, image: JSON, storage: FileStorage) -> JSON:
+    file = session.exec(select(tables.File).where(tables.File.id == image["file_id"])).first()
+    if file is None:
+        return {"type": "text", "text": "[an image that was deleted]"}
+    media_type = _IMAGE_TYPES.get(PurePath(file.filename).suffix.lower())
+    if media_type is None:
+        return {"type": "text", "text": f"[{file.filename}: not an image that a model can see]"}
+    content = base64.b64encode(storage.path(file.id).read_bytes()).decode()
+    url = {"url": f"data:{media_type};base64,{content}", "detail": image.get("detail", "auto")}
+    return {"type": "image_url", "image_url": url}
+
+
+def _replay(session: Session, prompt: Prompt) -> None:
+    steps = select(tables.RunStep).where(tables.RunStep.run_id == prompt.run.id).order_by(col(tables.RunStep.seq))
+    for step in session.exec(steps):
+        if step.type == "message_creation":
+            message_id = step.step_details["message_creation"]["message_id"]
+            message = session.exec(select(tables.Message).where(tables.Message.id == message_id)).first()
+            prompt.images = []
+            if message is not None:
+                prompt.progress.append({"role": "assistant", "content": _spoken(message)})
+        elif step.status == "completed":
+            prompt.rounds += 1
+            calls, *answers = replayed(step.step_details, prompt.tools.code_interpreter or "code_interpreter")
+            if prompt.progress and prompt.progress[-1]["role"] == "assistant":
+                # Text and calls of one turn are one message: some servers refuse two assistants in a row.
+                calls["content"] = prompt.progress.pop()["content"]
+            prompt.progress += [calls, *answers]
+            prompt.call_ids.update(call["id"] for call in calls["tool_calls"])
+            prompt.images += _images(step.step_details)
+
+
+def _spoken(message: tables.Message) -> str:
+    return "\n".join(block["text"]["value"] for block in message.content if block["type"] == "text")
+
+
+def _images(step_details: JSON) -> list[str]:
+    return [
+        output["image"]["file_id"]
+        for call in step_details["tool_calls"]
+        if call["type"] == "code_interpreter"
+        for output in call["code_interpreter"]["outputs"]
+        if output["type"] == "image"
+    ]

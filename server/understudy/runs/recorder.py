@@ -1,0 +1,358 @@
+"""The only writer of run, step and message state: always row, commit, event, so polling and streaming agree."""
+
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar
+
+from anyio import CancelScope
+from pydantic import BaseModel
+from sqlmodel import Session, select
+
+from understudy import clock, tables
+from understudy.chat_models.base import Usage
+from understudy.crud import get_or_404
+from understudy.database import Database
+from understudy.errors import BadRequestError
+from understudy.ids import new_id
+from understudy.runs.event_stream import EventStream
+from understudy.runs.lifecycle import RunStateError, transition
+from understudy.schemas.base import JSON
+from understudy.schemas.messages import Message
+from understudy.schemas.run_steps import RunStep
+from understudy.schemas.runs import Run
+from understudy.schemas.threads import Thread
+
+T = TypeVar("T")
+Event = tuple[str, BaseModel | JSON]
+Ending = Literal["cancelled", "failed", "expired", "incomplete"]
+
+_STEP_ENDING = {"cancelled": "cancelled", "failed": "failed", "expired": "expired", "incomplete": "completed"}
+_MESSAGE_REASON = {"cancelled": "run_cancelled", "failed": "run_failed", "expired": "run_expired"}
+
+
+class Recorder:
+    """Writes one run's progress and tells its event stream, where somebody listens."""
+
+    def __init__(self, database: Database, run_id: str, stream: EventStream | None) -> None:
+        self._database = database
+        self.run_id = run_id
+        self._stream = stream
+        self.message_id: str | None = None
+        self.step_id: str | None = None
+
+    async def _record(self, work: Callable[[Session], tuple[T, list[Event]]]) -> T:
+        # Shielded: a commit without its event would leave a stream that contradicts the table.
+        with CancelScope(shield=True):
+            result, events = await self._database.write(work)
+            for event, payload in events:
+                self._publish(event, payload)
+        return result
+
+    def _publish(self, event: str, payload: BaseModel | JSON) -> None:
+        if self._stream is not None:
+            self._stream.publish(f"thread.{event}", payload)
+
+    def close_stream(self) -> None:
+        """End the event stream: the run has ended or waits for the client."""
+        if self._stream is not None:
+            self._stream.close()
+
+    def created(self, run: Run, thread: Thread | None = None) -> None:
+        """Publish that the run, and with createThreadAndRun its thread, is there."""
+        if thread is not None:
+            self._publish("created", thread)
+        self._publish("run.created", run)
+        self._publish("run.queued", run)
+
+    async def begin(self) -> None:
+        """queued → in_progress. Raises RunStateError."""
+
+        def work(session: Session) -> tuple[None, list[Event]]:
+            run = transition(session, self.run_id, "in_progress", started_at=clock.now())
+            return None, [("run.in_progress", Run.model_validate(run))]
+
+        await self._record(work)
+
+    # -----------------------------------------------------------------------------------------------------------------
+    # A message step
+
+    async def open_message(self) -> None:
+        """A step and the empty message that it creates, both in progress."""
+        message_id = self.message_id = new_id("msg")
+
+        def work(session: Session) -> tuple[None, list[Event]]:
+            run = get_or_404(session, tables.Run, self.run_id)
+            message = tables.Message(
+                id=message_id,
+                created_at=clock.now(),
+                thread_id=run.thread_id,
+                assistant_id=run.assistant_id,
+                run_id=run.id,
+                role="assistant",
+                status="in_progress",
+            )
+            creation = {"type": "message_creation", "message_creation": {"message_id": message.id}}
+            step = self._new_step(run, creation)
+            session.add_all([message, step])
+            begun = Message.model_validate(message)
+            events: list[Event] = [*_begun(step), ("message.created", begun), ("message.in_progress", begun)]
+            return None, events
+
+        await self._record(work)
+
+    def message_delta(self, parts: list[JSON]) -> None:
+        """Publish pieces of the open message's content; they are stored when it closes."""
+        delta = {"id": self.message_id, "object": "thread.message.delta", "delta": {"content": parts}}
+        self._publish("message.delta", delta)
+
+    async def close_message(
+        self, content: list[JSON], usage: Usage | None, *, attachments: list[JSON], run_completed: bool
+    ) -> None:
+        """The message and its step are complete; with `run_completed` so is the run, in the same transaction."""
+
+        def work(session: Session) -> tuple[None, list[Event]]:
+            now = clock.now()
+            message = get_or_404(session, tables.Message, self.message_id or "")
+            message.status, message.completed_at = "completed", now
+            message.content, message.attachments = content, attachments
+            session.add(message)
+            events: list[Event] = [("message.completed", Message.model_validate(message))]
+            events.append(self._close_step(session, "completed", usage))
+            if run_completed:
+                run = transition(session, self.run_id, "completed")
+                events.append(("run.completed", Run.model_validate(run)))
+            else:
+                _check_in_progress(session, self.run_id)
+            return None, events
+
+        await self._record(work)
+        self.message_id = self.step_id = None
+
+    # -----------------------------------------------------------------------------------------------------------------
+    # A tool calls step
+
+    async def open_tool_calls(self) -> None:
+        """A step for the tool calls of one model turn, still without any."""
+
+        def work(session: Session) -> tuple[None, list[Event]]:
+            run = get_or_404(session, tables.Run, self.run_id)
+            step = self._new_step(run, {"type": "tool_calls", "tool_calls": []})
+            session.add(step)
+            return None, _begun(step)
+
+        await self._record(work)
+
+    def tool_call_delta(self, call: JSON) -> None:
+        """Publish a piece of one tool call, which names its `index`."""
+        details = {"type": "tool_calls", "tool_calls": [call]}
+        self._publish(
+            "run.step.delta",
+            {"id": self.step_id, "object": "thread.run.step.delta", "delta": {"step_details": details}},
+        )
+
+    async def close_tool_calls(self, tool_calls: list[JSON], usage: Usage | None) -> None:
+        """All the step's calls are answered."""
+
+        def work(session: Session) -> tuple[None, list[Event]]:
+            _check_in_progress(session, self.run_id)
+            return None, [self._close_step(session, "completed", usage, tool_calls)]
+
+        await self._record(work)
+        self.step_id = None
+
+    async def require_action(self, tool_calls: list[JSON], waiting: list[JSON], usage: Usage | None) -> None:
+        """The client has to answer the calls `waiting`; the step stays in progress (WIRE.md §d 2)."""
+
+        def work(session: Session) -> tuple[None, list[Event]]:
+            step = get_or_404(session, tables.RunStep, self.step_id or "")
+            step.step_details = {"type": "tool_calls", "tool_calls": tool_calls}
+            step.usage = _usage(usage)
+            session.add(step)
+            action = {"type": "submit_tool_outputs", "submit_tool_outputs": {"tool_calls": waiting}}
+            run = transition(session, self.run_id, "requires_action", required_action=action)
+            _add_usage(run, usage)
+            return None, [("run.requires_action", Run.model_validate(run))]
+
+        await self._record(work)
+
+    async def submit_tool_outputs(self, outputs: dict[str, str]) -> Run:
+        """requires_action → queued, with the client's answers by call id.
+
+        Raises RunStateError, and BadRequestError where they do not answer just the calls that wait.
+        """
+
+        def work(session: Session) -> tuple[Run, list[Event]]:
+            waiting = get_or_404(session, tables.Run, self.run_id).required_action
+            run = transition(session, self.run_id, "queued", required_action=None)
+            if waiting:
+                _check_answers([call["id"] for call in waiting["submit_tool_outputs"]["tool_calls"]], list(outputs))
+            step = _open_step(session, self.run_id)
+            self.step_id = step.id
+            calls = [_answered(call, outputs) for call in step.step_details["tool_calls"]]
+            event = self._close_step(session, "completed", None, calls)
+            queued = Run.model_validate(run)
+            return queued, [event, ("run.queued", queued)]
+
+        return await self._record(work)
+
+    # -----------------------------------------------------------------------------------------------------------------
+    # Ends
+
+    async def complete(self) -> None:
+        """in_progress → completed, where the run ends without a message."""
+
+        def work(session: Session) -> tuple[None, list[Event]]:
+            run = transition(session, self.run_id, "completed")
+            return None, [("run.completed", Run.model_validate(run))]
+
+        await self._record(work)
+
+    async def cancel(self) -> Run:
+        """→ cancelling. Raises RunStateError."""
+
+        def work(session: Session) -> tuple[Run, list[Event]]:
+            run = Run.model_validate(transition(session, self.run_id, "cancelling", required_action=None))
+            return run, [("run.cancelling", run)]
+
+        return await self._record(work)
+
+    async def end(
+        self,
+        ending: Ending,
+        *,
+        error: JSON | None = None,
+        incomplete: str | None = None,
+        message_reason: str | None = None,
+        content: list[JSON] | None = None,
+        tool_calls: list[JSON] | None = None,
+        usage: Usage | None = None,
+    ) -> None:
+        """Break off what is open, then the run: message, step, run, in this order.
+
+        `error` is the `last_error`, `incomplete` the reason of the run, `message_reason` that of the message; `content`
+        and `tool_calls` are what there is of them. Raises RunStateError where the run has ended already.
+        """
+
+        def work(session: Session) -> tuple[None, list[Event]]:
+            events: list[Event] = []
+            if message := _open_message(session, self.run_id):
+                reason = message_reason or _MESSAGE_REASON[ending]
+                message.status, message.incomplete_at = "incomplete", clock.now()
+                message.incomplete_details = {"reason": reason}
+                message.content = content or message.content
+                session.add(message)
+                events.append(("message.incomplete", Message.model_validate(message)))
+            if step := _open_step(session, self.run_id, required=False):
+                self.step_id = step.id
+                step_error = error and error | {"code": _step_code(error["code"])}
+                events.append(self._close_step(session, _STEP_ENDING[ending], usage, tool_calls, step_error))
+            elif run := session.exec(select(tables.Run).where(tables.Run.id == self.run_id)).first():
+                _add_usage(run, usage)
+            details = {"reason": incomplete} if incomplete else None
+            run = transition(
+                session, self.run_id, ending, last_error=error, incomplete_details=details, required_action=None
+            )
+            events.append((f"run.{ending}", Run.model_validate(run)))
+            return None, events
+
+        await self._record(work)
+        self.message_id = self.step_id = None
+
+    # -----------------------------------------------------------------------------------------------------------------
+
+    def _new_step(self, run: tables.Run, details: JSON) -> tables.RunStep:
+        self.step_id = new_id("step")
+        return tables.RunStep(
+            id=self.step_id,
+            created_at=clock.now(),
+            expires_at=run.expires_at,
+            run_id=run.id,
+            assistant_id=run.assistant_id,
+            thread_id=run.thread_id,
+            type=details["type"],
+            step_details=details,
+        )
+
+    def _close_step(
+        self,
+        session: Session,
+        status: str,
+        usage: Usage | None,
+        tool_calls: list[JSON] | None = None,
+        error: JSON | None = None,
+    ) -> Event:
+        step = get_or_404(session, tables.RunStep, self.step_id or "")
+        step.status = status
+        setattr(step, f"{status}_at", clock.now())
+        step.last_error = error
+        step.usage = step.usage or _usage(usage)
+        if tool_calls is not None:
+            step.step_details = {"type": "tool_calls", "tool_calls": tool_calls}
+        session.add(step)
+        _add_usage(get_or_404(session, tables.Run, self.run_id), usage)
+        return f"run.step.{status}", RunStep.model_validate(step)
+
+
+def _begun(step: tables.RunStep) -> list[Event]:
+    begun = RunStep.model_validate(step)
+    return [("run.step.created", begun), ("run.step.in_progress", begun)]
+
+
+def _open_message(session: Session, run_id: str) -> tables.Message | None:
+    found = select(tables.Message).where(tables.Message.run_id == run_id, tables.Message.status == "in_progress")
+    return session.exec(found).first()
+
+
+def _open_step(session: Session, run_id: str, *, required: bool = True) -> Any:
+    found = select(tables.RunStep).where(tables.RunStep.run_id == run_id, tables.RunStep.status == "in_progress")
+    return session.exec(found).one() if required else session.exec(found).first()
+
+
+def _check_in_progress(session: Session, run_id: str) -> None:
+    # A cancel may have come between two of the executor's steps.
+    status = session.exec(select(tables.Run.status).where(tables.Run.id == run_id)).first()
+    if status != "in_progress":
+        raise RunStateError(status)
+
+
+def _check_answers(expected: list[str], given: list[str]) -> None:
+    if sorted(expected) != sorted(given):
+        raise BadRequestError(f"Expected tool outputs for call_ids {expected}, got {given}")
+
+
+def _answered(call: JSON, outputs: dict[str, str]) -> JSON:
+    if call["type"] != "function" or call["id"] not in outputs:
+        return call
+    return call | {"function": call["function"] | {"output": outputs[call["id"]]}}
+
+
+def _step_code(code: str) -> str:
+    return code if code in ("server_error", "rate_limit_exceeded") else "server_error"
+
+
+def _usage(usage: Usage | None) -> JSON | None:
+    if usage is None:
+        return None
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.prompt_tokens + usage.completion_tokens,
+        "prompt_token_details": {"cached_tokens": usage.cached_tokens},
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+    }
+
+
+def used(run: tables.Run) -> Usage:
+    """What a run has used so far."""
+    if not run.usage:
+        return Usage()
+    return Usage(
+        run.usage["prompt_tokens"],
+        run.usage["completion_tokens"],
+        run.usage["prompt_token_details"]["cached_tokens"],
+        run.usage["completion_tokens_details"]["reasoning_tokens"],
+    )
+
+
+def _add_usage(run: tables.Run, usage: Usage | None) -> None:
+    if usage is not None:
+        run.usage = _usage(used(run) + usage)
