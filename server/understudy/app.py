@@ -1,0 +1,114 @@
+"""The composition root: settings in, application out."""
+
+import itertools
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+from fastapi import APIRouter, FastAPI
+from sqlmodel import Session, col, select
+
+from understudy import __version__, clock, crud, errors, tables
+from understudy.auth import Gate
+from understudy.chat_models.base import ChatModel
+from understudy.chat_models.offline import OfflineModel
+from understudy.chat_models.upstream import Upstream
+from understudy.database import Database
+from understudy.file_storage import FileStorage
+from understudy.routes import assistants, control, files, messages, models, run_steps, runs, threads
+from understudy.runs.code_interpreter import CodeInterpreter
+from understudy.runs.executor import RunExecutor
+from understudy.runs.lifecycle import mend_after_crash
+from understudy.services import Services
+from understudy.settings import Settings
+from understudy.supervisor import Supervisor
+from understudy_sandbox import Sandbox, SandboxLimits
+
+log = logging.getLogger("understudy")
+_SWEEP_SECONDS = 1.0
+_TOMBSTONE_SECONDS = 24 * 3600
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The server, ready for any ASGI host."""
+    chat_model: ChatModel = Upstream(settings.upstream, settings.upstream_key) if settings.upstream else OfflineModel()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
+        async with AsyncExitStack() as stack:
+            app.state.services = await _open(settings, chat_model, stack)
+            yield
+
+    app = FastAPI(title="Understudy", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    # /threads/runs comes before /threads/{thread_id}, which would match it.
+    resources = (assistants, runs, threads, messages, run_steps, files, models)
+    v1 = APIRouter(prefix="/v1")
+    for resource in resources:
+        v1.include_router(resource.router)
+    v1.include_router(control.unsupported)
+    app.include_router(v1)
+    app.include_router(control.router)
+    errors.install(app)
+    app.add_middleware(Gate, settings=settings, model_backend=chat_model.backend)
+    return app
+
+
+async def _open(settings: Settings, chat_model: ChatModel, stack: AsyncExitStack) -> Services:
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    database = Database(settings.database)
+    stack.callback(database.close)
+    database.migrate()
+    storage = FileStorage(settings.data_dir)
+    stack.push_async_callback(chat_model.aclose)
+    sandbox = _sandbox(settings)
+    stack.push_async_callback(sandbox.aclose)
+    supervisor = await stack.enter_async_context(Supervisor())
+    code_interpreter = CodeInterpreter(sandbox, database, storage)
+    executor = RunExecutor(settings, database, supervisor, chat_model, storage, code_interpreter)
+    services = Services(settings, database, storage, chat_model, sandbox, code_interpreter, executor)
+    await _resume(services)
+    supervisor.start("sweeper", lambda: _sweep(services))
+    supervisor.start("sandbox probe", lambda: _probe(sandbox))
+    return services
+
+
+def _sandbox(settings: Settings) -> Sandbox:
+    limits = SandboxLimits(timeout=settings.sandbox_timeout, memory=settings.sandbox_memory, disk=settings.sandbox_disk)
+    return Sandbox(
+        wall=settings.sandbox, root=settings.data_dir / "sandbox", python=settings.sandbox_python, limits=limits
+    )
+
+
+async def _resume(services: Services) -> None:
+    """Mend what the last stop broke off, and go on with the runs that were queued (DESIGN.md §5)."""
+    for run_id in await services.database.write(mend_after_crash):
+        services.executor.start(run_id)
+    kept = await services.database.read(lambda session: set(session.exec(select(tables.File.id)).all()))
+    await services.storage.keep_only(kept)
+
+
+async def _probe(sandbox: Sandbox) -> None:
+    verdict = await sandbox.probe()
+    if verdict.hint:
+        log.warning("code interpreter: %s", verdict.hint)
+    else:
+        log.info("code interpreter: walled by %s", verdict.wall)
+
+
+async def _sweep(services: Services) -> None:
+    """Do what has fallen due: runs and files expire, old tombstones go."""
+    for tick in itertools.count():
+        await clock.sleep(_SWEEP_SECONDS)
+        await services.executor.expire_due()
+        for file_id in await services.database.read(_expired_files):
+            await services.database.write(partial(files.delete_row, file_id=file_id))
+            await services.storage.delete(file_id)
+        if tick % _TOMBSTONE_SECONDS == 0:
+            oldest = clock.now() - _TOMBSTONE_SECONDS
+            await services.database.write(partial(crud.forget_tombstones, older_than=oldest))
+
+
+def _expired_files(session: Session) -> list[str]:
+    due = select(tables.File.id).where(col(tables.File.expires_at) <= clock.now())
+    return list(session.exec(due).all())

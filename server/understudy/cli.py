@@ -1,0 +1,59 @@
+"""The command `understudy`. Exit codes: 0, 2 for a usage error, 1 otherwise with one line that says what to do."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from understudy import __version__
+from understudy.settings import Settings, StartError, UsageError, add_flags, load
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; the process's exit code."""
+    options = vars(_parser().parse_args(arguments))
+    command = _COMMANDS[options.pop("command")]
+    try:
+        command(load(options), options)
+    except UsageError as error:
+        print(f"understudy: {error}", file=sys.stderr)
+        return 2
+    except StartError as error:
+        print(f"understudy: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="understudy", description="A stand-in for the OpenAI Assistants API v2.")
+    parser.add_argument("--version", action="version", version=f"understudy {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    add_flags(commands.add_parser("serve", help="run the server"))
+    demo = commands.add_parser("demo", help="play a data analyst on a server of its own")
+    demo.add_argument("--output", default="demo-output", metavar="DIR", help="where the chart goes")
+    add_flags(demo)
+    add_flags(commands.add_parser("doctor", help="say what this machine has and what it lacks"))
+    return parser
+
+
+def _serve(settings: Settings, _options: dict[str, object]) -> None:
+    from understudy.serve import serve
+
+    serve(settings)
+
+
+def _demo(settings: Settings, options: dict[str, object]) -> None:
+    from understudy.demo import demo
+
+    demo(settings, Path(str(options["output"])))
+
+
+def _doctor(settings: Settings, _options: dict[str, object]) -> None:
+    from understudy.doctor import doctor
+
+    doctor(settings)
+
+
+_COMMANDS = {"serve": _serve, "demo": _demo, "doctor": _doctor}

@@ -1,0 +1,144 @@
+"""`understudy serve`: take the port and the data folder, then hand over to uvicorn."""
+
+import contextlib
+import ipaddress
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import uvicorn
+from sqlalchemy.exc import SQLAlchemyError
+
+from understudy import __version__
+from understudy.database import Database, NewerSchemaError
+from understudy.settings import Settings, StartError, UsageError
+
+log = logging.getLogger("understudy")
+_GRACE_SECONDS = 3
+
+
+def serve(settings: Settings) -> None:
+    """Serve until a signal ends it. Raises UsageError and StartError."""
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
+    )
+    for library in ("alembic", "httpx", "uvicorn"):
+        logging.getLogger(library).setLevel(logging.WARNING)
+    with _lock(settings.data_dir), _listen(settings) as listener:
+        settings = replace(settings, port=listener.getsockname()[1])
+        _check_upstream(settings)
+        _migrate(settings)
+        _run(settings, listener)
+
+
+def _run(settings: Settings, listener: socket.socket) -> None:
+    # Imported here: a wrong flag or a taken port is told at once.
+    from understudy.app import create_app
+
+    server = _Server(
+        uvicorn.Config(
+            create_app(settings),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+        )
+    )
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    model = settings.upstream or "none: the offline model answers (give --upstream URL)"
+    log.info("Understudy %s, data in %s, upstream %s", __version__, settings.data_dir, model)
+    server.address = f"http://{host}:{settings.port}"
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        # uvicorn raises the signal again once it has shut down in good order; that order is an exit code of 0.
+        signal.signal(ending, lambda *_: None)
+    server.run(sockets=[listener])
+    if not server.started:
+        raise StartError("the server did not start: the log above says why")
+
+
+class _Server(uvicorn.Server):
+    """Says where it listens once it does; the first line that waits for a server can wait for."""
+
+    address = ""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        if self.started:
+            log.info("listening on %s, OPENAI_BASE_URL=%s/v1", self.address, self.address)
+
+
+@contextlib.contextmanager
+def _listen(settings: Settings) -> Iterator[socket.socket]:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            yield listener
+    except socket.gaierror as error:
+        raise UsageError(f"--host {settings.host}: {error.strerror}") from error
+    except OSError as error:
+        raise StartError(
+            f"cannot listen on {settings.host}:{settings.port} ({error.strerror}): choose another --port, or 0"
+        ) from error
+
+
+@contextlib.contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """Hold the data folder: two servers on one would end each other's runs."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / "lock").open("a+")
+    except OSError as error:
+        raise StartError(f"cannot write to {folder} ({error.strerror}): name another --data-dir") from error
+    with file:
+        if os.name == "posix":
+            import fcntl
+
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise StartError(f"another Understudy uses {folder}: stop it, or name another --data-dir") from error
+        yield
+
+
+def _migrate(settings: Settings) -> None:
+    """Here as well as in the application's start, where a failure could not be told in one line."""
+    database = Database(settings.database)
+    try:
+        database.migrate()
+    except (NewerSchemaError, SQLAlchemyError) as error:
+        reason = str(error.__cause__ or error).strip().splitlines()[0]
+        raise StartError(f"the database {database.url.render_as_string()} cannot be opened: {reason}") from error
+    finally:
+        database.close()
+
+
+def _check_upstream(settings: Settings) -> None:
+    """Refuse an upstream that is this server, which an exported OPENAI_BASE_URL suggests."""
+    if settings.upstream is None:
+        return
+    upstream = urlsplit(settings.upstream)
+    port = upstream.port or (443 if upstream.scheme == "https" else 80)
+    if port == settings.port and _is_here(upstream.hostname or "", settings):
+        raise UsageError(
+            f"--upstream {settings.upstream} is this server itself: name the Chat Completions server behind it"
+        )
+
+
+def _is_here(host: str, settings: Settings) -> bool:
+    if host in (settings.host, "localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host == socket.gethostname()
+    return address.is_loopback or address.is_unspecified

@@ -1,0 +1,41 @@
+"""What the routes work with, made once by app.py."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from understudy.chat_models.base import ChatModel
+from understudy.database import Database
+from understudy.file_storage import FileStorage
+from understudy.runs.code_interpreter import CodeInterpreter
+from understudy.runs.executor import RunExecutor
+from understudy.settings import Settings
+from understudy_sandbox import Sandbox
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts of a running server."""
+
+    settings: Settings
+    database: Database
+    storage: FileStorage
+    chat_model: ChatModel
+    sandbox: Sandbox
+    code_interpreter: CodeInterpreter
+    executor: RunExecutor
+
+
+def _services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+def _caller_key(request: Request) -> str | None:
+    key: str | None = request.scope["understudy.key"]
+    return key
+
+
+House = Annotated[Services, Depends(_services)]
+CallerKey = Annotated[str | None, Depends(_caller_key)]
