@@ -1,0 +1,169 @@
+"""Bad requests: always the API's error body, never a 422, a 500 or a traceback."""
+
+from typing import Any
+
+import httpx
+import pytest
+from openai import OpenAI
+from tests.server_process import ServerProcess
+
+
+def _error(server: ServerProcess, method: str, path: str, **request: Any) -> tuple[int, dict[str, Any]]:
+    answer = httpx.request(method, server.url + path, **request)
+    assert answer.headers["x-request-id"].startswith("req_")
+    error = answer.json()["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    return answer.status_code, error
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "message", "param", "code"),
+    [
+        ("/assistants", {}, "Missing required parameter: 'model'.", "model", "missing_required_parameter"),
+        (
+            "/assistants",
+            {"model": 5},
+            "Invalid type for 'model': expected a string, but got an integer instead.",
+            "model",
+            "invalid_type",
+        ),
+        ("/assistants", {"model": "m", "x": 1}, "Unknown parameter: 'x'.", "x", "unknown_parameter"),
+        (
+            "/assistants",
+            {"model": "m", "metadata": {"modified": True}},
+            "Invalid type for 'metadata.modified': expected a string, but got a boolean instead.",
+            "metadata.modified",
+            "invalid_type",
+        ),
+        (
+            "/assistants",
+            {"model": "m", "description": "d" * 600},
+            "Invalid 'description': string too long. Expected a string with maximum length 512, "  # noqa: ISC004
+            "but got a string with length 600 instead.",
+            "description",
+            "string_above_max_length",
+        ),
+        (
+            "/assistants",
+            {"model": "m", "metadata": {str(key): "" for key in range(17)}},
+            "Invalid 'metadata': too many properties. Expected an object with at most 16 properties, "  # noqa: ISC004
+            "but got an object with 17 properties instead.",
+            "metadata",
+            "object_above_max_properties",
+        ),
+        (
+            "/assistants",
+            {"model": "m", "temperature": 3},
+            "Invalid 'temperature': decimal above maximum value. Expected a value <= 2.0, but got 3 instead.",
+            "temperature",
+            "decimal_above_max_value",
+        ),
+        (
+            "/assistants",
+            {"model": "m", "tools": [{"type": "function", "function": {}}]},
+            "Missing required parameter: 'tools[0].function.name'.",
+            "tools[0].function.name",
+            "missing_required_parameter",
+        ),
+        (
+            "/assistants",
+            {"model": "m", "tools": [{"type": "retrieval"}]},
+            "Invalid value: 'retrieval'. Supported values are: 'code_interpreter', 'file_search', and 'function'.",
+            "tools[0].type",
+            "invalid_value",
+        ),
+        (
+            "/threads",
+            {"messages": [{"role": "system", "content": "x"}]},
+            "Invalid value: 'system'. Supported values are: 'user', and 'assistant'.",
+            "messages[0].role",
+            "invalid_value",
+        ),
+        (
+            "/threads",
+            {"messages": [{"role": "user", "content": [{"type": "text"}]}]},
+            "Missing required parameter: 'messages[0].content[0].text'.",
+            "messages[0].content[0].text",
+            "missing_required_parameter",
+        ),
+        (
+            "/threads",
+            {"messages": [{"role": "user", "content": "x", "attachments": [{"file_id": "file-1"}]}]},
+            "Missing required parameter: 'messages[0].attachments[0].tools'.",
+            "messages[0].attachments[0].tools",
+            "missing_required_parameter",
+        ),
+        (
+            "/threads/runs",
+            {"assistant_id": "asst_1", "truncation_strategy": {"type": "last_messages"}},
+            "Missing required parameter: 'truncation_strategy.last_messages'.",
+            "truncation_strategy.last_messages",
+            "missing_required_parameter",
+        ),
+    ],
+)
+def test_bodies(server: ServerProcess, path: str, body: object, message: str, param: str, code: str) -> None:
+    status, error = _error(server, "POST", path, json=body)
+    assert (status, error["message"]) == (400, message)
+    assert (error["type"], error["param"], error["code"]) == ("invalid_request_error", param, code)
+
+
+def test_broken_json(server: ServerProcess) -> None:
+    for content in (b'{"model": ', b"\xff\xfe", b"[" * 100_000, b'"just text"', b'{"model": "\\ud800"}'):
+        status, error = _error(
+            server, "POST", "/assistants", content=content, headers={"content-type": "application/json"}
+        )
+        assert (status, error["type"]) == (400, "invalid_request_error"), content[:20]
+
+
+def test_lone_surrogates_inside_free_json(server: ServerProcess) -> None:
+    content = b'{"model":"m","tools":[{"type":"function","function":{"name":"f","parameters":{"a":"\\ud800"}}}]}'
+    status, _ = _error(server, "POST", "/assistants", content=content, headers={"content-type": "application/json"})
+    assert status == 400
+
+
+def test_query_limits(server: ServerProcess) -> None:
+    status, error = _error(server, "GET", "/assistants?limit=101")
+    assert (status, error["code"]) == (400, "integer_above_max_value")
+    assert (
+        error["message"]
+        == "Invalid 'limit': integer above maximum value. Expected a value <= 100, but got 101 instead."
+    )
+    assert _error(server, "GET", "/assistants?limit=x")[1]["code"] == "invalid_type"
+    assert _error(server, "GET", "/assistants?order=up")[1]["code"] == "invalid_value"
+    assert _error(server, "GET", "/assistants?after=asst_none")[0] == 404
+
+
+def test_unknown_urls(server: ServerProcess) -> None:
+    assert _error(server, "GET", "/nothing")[0] == 404
+    assert _error(server, "PUT", "/assistants")[0] == 404
+
+
+def test_unknown_ids(server: ServerProcess, client: OpenAI) -> None:
+    thread = client.beta.threads.create().id
+    for path, message in {
+        "/assistants/asst_x": "No assistant found with id 'asst_x'.",
+        "/threads/thread_x": "No thread found with id 'thread_x'.",
+        "/threads/thread_x/messages": "No thread found with id 'thread_x'.",
+        f"/threads/{thread}/messages/msg_x": "No message found with id 'msg_x'.",
+        f"/threads/{thread}/runs/run_x": "No run found with id 'run_x'.",
+        f"/threads/{thread}/runs/run_x/steps": "No run found with id 'run_x'.",
+        f"/threads/{thread}/runs/run_x/steps/step_x": "No run step found with id 'step_x'.",
+        "/files/file-x": "No such File object: file-x",
+    }.items():
+        status, error = _error(server, "GET", path)
+        assert (status, error["message"], error["code"]) == (404, message, None)
+    status, error = _error(server, "POST", f"/threads/{thread}/runs", json={"assistant_id": "asst_x"})
+    assert (status, error["message"]) == (404, "No assistant found with id 'asst_x'.")
+
+
+def test_file_search_is_announced(server: ServerProcess) -> None:
+    for method, path in {"POST": "/vector_stores", "GET": "/vector_stores/vs_1/files"}.items():
+        status, error = _error(server, method, path)
+        assert (status, error["type"]) == (501, "not_supported")
+    body = {"tool_resources": {"file_search": {"vector_store_ids": ["vs_1"]}}}
+    assert _error(server, "POST", "/threads", json=body)[0] == 501
+
+
+def test_the_log_has_no_traceback(server: ServerProcess) -> None:
+    assert "Traceback" not in server.log()

@@ -1,0 +1,60 @@
+"""A real `understudy serve` in a process of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+
+
+class ServerProcess:
+    """Started with the given flags; `url` is what OPENAI_BASE_URL would be."""
+
+    def __init__(self, data_dir: Path, *flags: str, environ: dict[str, str] | None = None) -> None:
+        self.data_dir = data_dir
+        self._flags = flags
+        self._environ = environ or {}
+        self.log_file = data_dir.parent / f"{data_dir.name}.log"
+        self.start()
+
+    def start(self) -> None:
+        """Start, or start again on the same data, and wait until requests are taken."""
+        command = [sys.executable, "-m", "understudy", "serve", "--port", "0", "--data-dir", str(self.data_dir)]
+        self._from = self.log_file.stat().st_size if self.log_file.exists() else 0
+        with self.log_file.open("ab") as log:
+            self.process = subprocess.Popen([*command, *self._flags], stderr=log, env=os.environ | self._environ)
+        self.root = self._listening()
+        self.url = f"{self.root}/v1"
+
+    def _listening(self) -> str:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            for line in self.log().splitlines():
+                if "listening on " in line:
+                    return line.partition("listening on ")[2].partition(",")[0]
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.02)
+        raise AssertionError(f"the server did not start:\n{self.log()}")
+
+    def log(self) -> str:
+        """What it has logged since its last start."""
+        return self.log_file.read_bytes()[self._from :].decode()
+
+    def health(self) -> dict[str, object]:
+        """GET /health."""
+        body: dict[str, object] = httpx.get(f"{self.root}/health").json()
+        return body
+
+    def kill(self) -> None:
+        """kill -9."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        """End it as a person would; its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=20)
