@@ -1,7 +1,7 @@
 """The bubblewrap wall: from a jail to a command line.
 
 Namespaces for users, processes, network, IPC and host name; a root of its own, read-only but for /mnt/data,
-/tmp and the home folder; a system call filter. SANDBOX.md §3 and §5 give the reason for each flag.
+/tmp and the home folder; a system call filter.
 """
 
 import os

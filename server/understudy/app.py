@@ -81,7 +81,7 @@ def _sandbox(settings: Settings) -> Sandbox:
 
 
 async def _resume(services: Services) -> None:
-    """Mend what the last stop broke off, and go on with the runs that were queued (DESIGN.md §5)."""
+    """Mend what the last stop broke off, and go on with the runs that were queued."""
     for run_id in await services.database.write(mend_after_crash):
         services.executor.start(run_id)
     kept = await services.database.read(lambda session: set(session.exec(select(tables.File.id)).all()))

@@ -36,7 +36,7 @@ def merged(session: Session, present: JSON, wanted: ToolResources | None, tools:
 
 
 def attach(session: Session, thread: tables.Thread, attachments: Iterable[Attachment], param: str) -> None:
-    """Add a message's attachments to the thread's resources (WIRE.md §g 6)."""
+    """Add a message's attachments to the thread's resources [D]."""
     present = thread.tool_resources.get("code_interpreter", {}).get("file_ids", [])
     added = []
     for number, attachment in enumerate(attachments):
@@ -77,7 +77,7 @@ def check_files(session: Session, file_ids: list[str], param: str, *, listed: bo
 
 
 def detach_file(session: Session, file_id: str) -> None:
-    """A file is deleted: take it out of every tool resource (WIRE.md §h)."""
+    """A file is deleted: take it out of every tool resource [D]."""
     for table in (tables.Assistant, tables.Thread):
         resources_text = cast(col(getattr(table, "tool_resources")), String)  # noqa: B009
         holding: Any = select(table).where(resources_text.contains(file_id, autoescape=True))

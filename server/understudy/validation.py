@@ -1,4 +1,4 @@
-"""Pydantic's findings in the hosted API's words (WIRE.md §b, Errors)."""
+"""Pydantic's findings in the hosted API's words [R, I]."""
 
 import re
 from collections.abc import Iterable, Mapping

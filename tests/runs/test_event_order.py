@@ -1,4 +1,4 @@
-"""The exact event order of the hosted API's streams (WIRE.md §d), and that polling gives the same objects."""
+"""The exact event order of the hosted API's streams [R], and that polling gives the same objects."""
 
 from typing import Any
 

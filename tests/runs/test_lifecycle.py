@@ -1,4 +1,4 @@
-"""Run states and refusals (WIRE.md §c): locks, cancelling, expiry, budgets, failures."""
+"""Run states and refusals: locks, cancelling, expiry, budgets, failures."""
 
 import sqlite3
 import threading

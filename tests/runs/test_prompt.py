@@ -1,4 +1,4 @@
-"""From thread to prompt (WIRE.md §g), seen from the model's side."""
+"""From thread to prompt, seen from the model's side."""
 
 import base64
 

@@ -29,14 +29,14 @@ class EventStream:
         self._news.set()
 
     def close(self) -> None:
-        """End the stream, also after `requires_action` (WIRE.md §d)."""
+        """End the stream, also after `requires_action` [R]."""
         if not self._closed:
             self._pending.append(b"event: done\ndata: [DONE]\n\n")
             self._closed = True
             self._news.set()
 
     def abort(self, message: str) -> None:
-        """End the stream with a fault: `event: error` and no `done` (WIRE.md §d 7)."""
+        """End the stream with a fault: `event: error` and no `done` [R]."""
         error = {"message": message, "type": "server_error", "param": None, "code": None}
         self.publish("error", {"error": error})
         self._closed = True

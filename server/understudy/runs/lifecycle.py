@@ -1,4 +1,4 @@
-"""The run's states (WIRE.md §c): how a run begins, which states follow which, who holds the thread."""
+"""The run's states [D, I]: how a run begins, which states follow which, who holds the thread."""
 
 from typing import Any
 
@@ -115,7 +115,7 @@ def _has_message(session: Session, thread_id: str) -> bool:
 
 
 def mend_after_crash(session: Session) -> list[str]:
-    """End what a crash broke off (DESIGN.md §5); the ids of the runs that are still queued, oldest first.
+    """End what a crash broke off; the ids of the runs that are still queued, oldest first.
 
     No step is ever replayed: tokens and side effects would repeat.
     """

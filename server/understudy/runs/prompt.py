@@ -1,4 +1,4 @@
-"""From a thread to a prompt (WIRE.md §g): instructions, messages, this run's tool calls, all within a budget."""
+"""From a thread to a prompt [S, D]: instructions, messages, this run's tool calls, all within a budget."""
 
 import base64
 from dataclasses import dataclass, field

@@ -160,7 +160,7 @@ class Recorder:
         self.step_id = None
 
     async def require_action(self, tool_calls: list[JSON], waiting: list[JSON], usage: Usage | None) -> None:
-        """The client has to answer the calls `waiting`; the step stays in progress (WIRE.md §d 2)."""
+        """The client has to answer the calls `waiting`; the step stays in progress [R]."""
 
         def work(session: Session) -> tuple[None, list[Event]]:
             step = get_or_404(session, tables.RunStep, self.step_id or "")

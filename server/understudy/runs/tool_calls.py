@@ -99,7 +99,7 @@ class ToolCall:
     reader: CodeArgument = field(default_factory=CodeArgument)
 
     def opening(self) -> JSON:
-        """The call's first delta: id and name, nothing streamed yet (WIRE.md §d)."""
+        """The call's first delta: id and name, nothing streamed yet [R]."""
         return {"index": self.index} | self._detail("", [], "", None)
 
     def detail(self) -> JSON:

@@ -1,4 +1,4 @@
-"""The tools that a run offers to its model, and how its choices are put to it (DESIGN.md decision 9)."""
+"""The tools that a run offers to its model, and how its choices are put to it."""
 
 from dataclasses import dataclass
 

@@ -29,7 +29,7 @@ class AssistantUpdate(Body):
 
 
 class AssistantCreate(AssistantUpdate):
-    """The body of createAssistant; `id` chooses a free id (ours, DESIGN.md decision 12)."""
+    """The body of createAssistant; `id` chooses a free id (ours, not the hosted API's)."""
 
     id: str | None = None
     model: str

@@ -81,7 +81,7 @@ class MessageUpdate(Body):
 
 
 class Message(Object):
-    """A message: the recorded fields in their order, then those that only streams had (WIRE.md §b)."""
+    """A message: the recorded fields in their order, then those that only streams had [R]."""
 
     id: str
     object: Literal["thread.message"] = "thread.message"

@@ -37,7 +37,7 @@ class RunSettings(Body):
     temperature: Temperature | None = None
     top_p: TopP | None = None
     stream: bool | None = None
-    # The document says at least 256, the hosted API accepted 16 (WIRE.md §b, recorded).
+    # The document says at least 256, the hosted API accepted 16 [R].
     max_prompt_tokens: Annotated[int | None, Field(ge=1)] = None
     max_completion_tokens: Annotated[int | None, Field(ge=1)] = None
     truncation_strategy: TruncationStrategy | None = None
@@ -115,7 +115,7 @@ class Run(Object):
 
     @model_validator(mode="after")
     def _as_on_the_wire(self) -> "Run":
-        """`usage` shows once the run has ended, `expires_at` until then (WIRE.md §b)."""
+        """`usage` shows once the run has ended, `expires_at` until then [R]."""
         if self.status in ACTIVE:
             self.usage = None
         else:

@@ -15,7 +15,7 @@ class ThreadUpdate(Body):
 
 
 class ThreadCreate(ThreadUpdate):
-    """The body of createThread, which may be empty; `id` chooses a free id (ours, DESIGN.md decision 12)."""
+    """The body of createThread, which may be empty; `id` chooses a free id (ours, not the hosted API's)."""
 
     id: str | None = None
     messages: list[MessageCreate] | None = None

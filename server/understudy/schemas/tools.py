@@ -65,7 +65,7 @@ class AttachmentTool(Body):
 
 
 def normalised(tools: list[Any] | None) -> list[JSON]:
-    """Tools as the API echoes them (WIRE.md §b): functions get `parameters` and `strict`."""
+    """Tools as the API echoes them [R]: functions get `parameters` and `strict`."""
     echoed = []
     for tool in tools or []:
         if isinstance(tool, FunctionTool):
