@@ -124,9 +124,13 @@ class Settings:
     )
     sandbox_timeout: float = _setting(60.0, "seconds that one call of the code interpreter may take", _positive(float))
     sandbox_memory: int = _setting(
-        2 * 1024**3, "memory of one code interpreter session, such as 2GiB", _positive(_size)
+        2 * 1024**3,
+        "memory of the code interpreter; in this version a process gets twice that as address space",
+        _positive(_size),
     )
-    sandbox_disk: int = _setting(1024**3, "size of one session's /mnt/data, such as 1GiB", _positive(_size))
+    sandbox_disk: int = _setting(
+        1024**3, "size of one session's /mnt/data; in this version a file may have half of it", _positive(_size)
+    )
     embedder: str = _setting("none", "embedding model of file search", _embedder)
     max_tool_rounds: int = _setting(32, "rounds of tool calls after which a run fails", _positive(int))
     context_window: int = _setting(
@@ -166,7 +170,9 @@ def add_flags(parser: ArgumentParser) -> None:
     parser.add_argument("--config", metavar="FILE", help="YAML file with these settings as keys")
     for one in fields(Settings):
         about = one.metadata
-        text = about["about"] if one.default in (None, (), False) else f"{about['about']} (default {_shown(one)})"
+        text = (
+            about["about"] if one.default in (None, (), False) else f"{about['about']} (default {shown_default(one)})"
+        )
         if about["parse"] is _boolean:
             parser.add_argument(f"--{flag(one.name)}", action="store_const", const="true", help=text)
         else:
@@ -175,8 +181,14 @@ def add_flags(parser: ArgumentParser) -> None:
             parser.add_argument(f"--{flag(one.name)}", action=action, metavar=metavar, help=text)
 
 
-def _shown(one: Any) -> str:
-    return "the user data folder" if one.name == "data_dir" else str(one.default)
+def shown_default(one: Any) -> str:
+    """A setting's default as people write it."""
+    if one.name == "data_dir":
+        return "the user data folder"
+    if one.metadata["parse"] is _boolean:
+        return str(one.default).lower()
+    gib = 1024**3
+    return f"{one.default // gib}GiB" if isinstance(one.default, int) and one.default >= gib else str(one.default)
 
 
 def load(flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Settings:

@@ -12,6 +12,7 @@ import openai
 import pytest
 from openai import OpenAI
 from openai.types.beta.threads import Run
+
 from tests.conftest import official_client
 from tests.runs.streams import assistant_with, function, thread_with
 from tests.runs.test_lifecycle import wait_for

@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 import pytest
 from openai import OpenAI
+
 from tests.server_process import ServerProcess
 
 

@@ -9,6 +9,7 @@ import httpx
 import openai
 import pytest
 from openai import OpenAI
+
 from tests.server_process import ServerProcess
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import openai
 import pytest
 from openai import OpenAI
+
 from tests.conftest import official_client
 from tests.scripted_upstream import ScriptedUpstream
 from tests.server_process import ServerProcess

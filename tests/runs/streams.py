@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import orjson
 from openai import OpenAI
+
 from tests.server_process import ServerProcess
 
 JSON = dict[str, Any]

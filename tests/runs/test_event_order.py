@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from openai import OpenAI
+
 from tests.runs.streams import CODE, assistant_with, function, stream, thread_with
 from tests.scripted_upstream import Reply, ScriptedUpstream
 from tests.server_process import ServerProcess

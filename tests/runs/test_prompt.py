@@ -3,6 +3,7 @@
 import base64
 
 from openai import OpenAI
+
 from tests.runs.streams import CODE, assistant_with, function, thread_with
 from tests.scripted_upstream import JSON, Reply, ScriptedUpstream
 

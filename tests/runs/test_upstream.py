@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from openai import OpenAI
+
 from tests.conftest import official_client
 from tests.runs.streams import assistant_with, function, thread_with
 from tests.scripted_upstream import JSON, Reply, ScriptedUpstream

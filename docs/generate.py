@@ -1,0 +1,36 @@
+"""Writes the pages that are made from the code: `make docs`."""
+
+from dataclasses import fields
+from pathlib import Path
+
+from understudy.settings import KNOWN_UPSTREAMS, Settings, flag, shown_default
+
+HEAD = """# Settings
+
+Each is a flag of `understudy serve`, a variable, and a key of the YAML file that `--config FILE` (or
+`UNDERSTUDY_CONFIG`) names; a flag wins over a variable, a variable over the file. What may be given several times is
+separated by commas in a variable and a list in the file (`models`: a mapping). This page is made by `make docs`.
+
+| flag | variable | default | what it is |
+|---|---|---|---|
+"""
+
+
+def settings_page() -> str:
+    """docs/settings.md."""
+    rows = []
+    for one in fields(Settings):
+        default = "" if one.default in (None, ()) else f"`{shown_default(one)}`"
+        several = " (may be given several times)" if one.metadata["many"] else ""
+        rows.append(
+            f"| `--{flag(one.name)}` | `UNDERSTUDY_{one.name.upper()}` | {default} | {one.metadata['about']}{several} |"
+        )
+    names = "\n".join(f"| `{name}` | `{url}` |" for name, url in KNOWN_UPSTREAMS.items())
+    return HEAD + "\n".join(rows) + f"\n\nNames that `--upstream` knows:\n\n| name | base URL |\n|---|---|\n{names}\n"
+
+
+PAGES = {"settings.md": settings_page}
+
+if __name__ == "__main__":
+    for name, page in PAGES.items():
+        (Path(__file__).parent / name).write_text(page())

@@ -1,0 +1,57 @@
+"""The schema: migrations make what the tables say, a newer database is refused, an older one is kept."""
+
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine
+from sqlmodel import SQLModel
+
+import understudy
+from tests.conftest import official_client
+from tests.server_process import ServerProcess
+from understudy.database import SCHEMA_VERSION, Database
+
+
+def test_migrations_make_the_tables(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'a.db'}")
+    database.migrate()
+    database.migrate()
+    database.close()
+    engine = create_engine(f"sqlite:///{tmp_path / 'a.db'}")
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), SQLModel.metadata) == []
+    engine.dispose()
+
+
+def test_the_version_is_that_of_the_newest_migration() -> None:
+    scripts = ScriptDirectory(str(Path(understudy.__file__).parent / "migrations"))
+    assert scripts.get_current_head() == SCHEMA_VERSION
+
+
+def test_a_newer_database_is_refused_and_kept(tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path / "data")
+    with official_client(server) as client:
+        thread = client.beta.threads.create(metadata={"a": "1"})
+    assert server.stop() == 0
+    file = server.data_dir / "understudy.db"
+    _set_version(file, "9999")
+    command = [sys.executable, "-m", "understudy", "serve", "--port", "0", "--data-dir", str(server.data_dir)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1
+    assert "schema version 9999" in done.stderr.strip().splitlines()[-1]
+    _set_version(file, SCHEMA_VERSION)
+    server.start()
+    with official_client(server) as client:
+        assert client.beta.threads.retrieve(thread.id) == thread
+    assert server.stop() == 0
+
+
+def _set_version(file: Path, version: str) -> None:
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", [version])
