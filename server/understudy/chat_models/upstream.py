@@ -52,7 +52,7 @@ class Upstream:
             (".azure.com", ".azure.us", ".azure.cn")
         )
         self._client = httpx.AsyncClient(timeout=_TIMEOUT, limits=httpx.Limits(max_connections=None))
-        self._refused: dict[str, set[str]] = {}
+        self._refused: dict[str, frozenset[str]] = {}
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -103,9 +103,9 @@ class Upstream:
 
     async def _send(self, request: ChatRequest) -> httpx.Response:
         """The answer's beginning, after retries and after leaving out what the server refuses."""
-        refused = self._refused.setdefault(request.model, set())
         attempt = 0
         while True:
+            refused = self._refused.get(request.model, frozenset())
             body = _body(request, refused)
             response = await self._post(request, body)
             if response is not None and response.status_code == 200:
@@ -113,7 +113,7 @@ class Upstream:
             failure = await _failure(response) if response is not None else None
             if failure and (name := _refused_parameter(failure, body)):
                 log.info("%s refuses %s for %s: left out from now on", self._place, name, request.model)
-                refused.add(name)
+                self._refused[request.model] = refused | {name}
                 continue
             retryable = failure is None or failure.status == 429 or failure.status >= 500
             if not retryable or attempt >= _RETRIES:
@@ -196,7 +196,7 @@ def _wait(attempt: int, failure: _Failure | None) -> float:
     return 0.5 * 2.0**attempt
 
 
-def _body(request: ChatRequest, refused: set[str]) -> JSON:
+def _body(request: ChatRequest, refused: frozenset[str]) -> JSON:
     budget = "max_tokens" if "max_completion_tokens" in refused else "max_completion_tokens"
     body: dict[str, Any] = {
         "model": request.model,
