@@ -9,7 +9,7 @@ CLIENTS := 1.55.3
 demo: $(INSTALLED) ## play a data analyst in front of your eyes, offline
 	$(BIN)/understudy demo
 
-test: $(INSTALLED) $(CLIENTS:%=.clients/openai-%/.installed) ## run all tests
+test: $(INSTALLED) $(CLIENTS:%=.clients/openai-%/.installed) .clients/aimock/.installed ## run all tests
 	$(BIN)/python -m pytest
 
 check: $(INSTALLED) ## formatting, lint, types, direction of imports
@@ -31,6 +31,17 @@ dist: $(INSTALLED) ## build the wheel and the source archive
 
 docs: $(INSTALLED) ## write the pages that are generated
 	$(BIN)/python docs/generate.py
+
+# A Chat Completions server that others wrote, with a Node of its own, as the tests need Python alone.
+.clients/aimock/.installed: $(INSTALLED) $(wildcard tests/third_party/aimock/package*.json) \
+    tests/third_party/aimock/requirements.txt
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .clients/aimock
+	$(BIN)/uv pip install --quiet --python .clients/aimock/bin/python \
+	  --requirement tests/third_party/aimock/requirements.txt
+	cp tests/third_party/aimock/package.json tests/third_party/aimock/package-lock.json .clients/aimock/
+	PATH="$(CURDIR)/.clients/aimock/bin:$$PATH" npm ci --prefix .clients/aimock --silent --ignore-scripts \
+	  --no-audit --no-fund
+	touch $@
 
 constraints: $(INSTALLED) ## pin the newest versions of everything
 	printf '# Every package that the Makefile installs, pinned; remade with: make constraints\n' > constraints.txt

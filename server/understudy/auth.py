@@ -137,7 +137,7 @@ def _shown(scope: Scope) -> str:
 
 
 def _log_line(scope: Scope, status: int, seconds: float, request_id: str) -> None:
-    reason = " ".join(scope.get("understudy.error", "").split())
+    reason = scope.get("understudy.error")
     log.log(
         logging.WARNING if status >= 500 else logging.INFO,
         "%s %s %d %.0f ms %s%s",

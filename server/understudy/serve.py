@@ -23,11 +23,19 @@ log = logging.getLogger("understudy")
 _GRACE_SECONDS = 3
 
 
+class _OneLine(logging.Formatter):
+    """One entry, one line: a line break in what a client or an upstream said must not look like another entry."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        """The entry without its traceback."""
+        return super().formatMessage(record).replace("\r", "\\r").replace("\n", "\\n")
+
+
 def serve(settings: Settings) -> None:
     """Serve until a signal ends it. Raises UsageError and StartError."""
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler])
     for library in ("alembic", "httpx", "uvicorn"):
         logging.getLogger(library).setLevel(logging.WARNING)
     with _lock(settings.data_dir), _listen(settings) as listener:

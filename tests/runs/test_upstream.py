@@ -193,6 +193,31 @@ def test_an_upstream_that_breaks_off(client: OpenAI, upstream: ScriptedUpstream)
     assert "begun" in str(message["content"])
 
 
+def test_a_line_break_of_the_upstream_makes_no_entry_in_the_log(
+    client: OpenAI, server: ServerProcess, upstream: ScriptedUpstream
+) -> None:
+    told = "first\n2026-11-21 11:00:00,000 ERROR forged"
+    model = upstream.script(Reply(status=400, body={"error": {"message": told}}))
+    run = client.beta.threads.runs.create_and_poll(
+        thread_id=thread_with(client), assistant_id=assistant_with(client, model)
+    )
+    assert run.last_error is not None
+    assert told in run.last_error.message
+    assert "ERROR forged" in server.log()
+    assert not [line for line in server.log().splitlines() if line.startswith("2026-11-21 11:00:00,000 ERROR")]
+
+
+def test_what_a_model_says_is_not_logged(client: OpenAI, server: ServerProcess, upstream: ScriptedUpstream) -> None:
+    late: JSON = {"choices": [{"delta": {"content": "secret answer"}}]}
+    model = upstream.script(Reply(chunks=[_call("{}", index=0, f={"name": "f"}), late, late, END]))
+    run = client.beta.threads.runs.create_and_poll(
+        thread_id=thread_with(client), assistant_id=assistant_with(client, model, [function("f")])
+    )
+    assert run.status == "requires_action"
+    assert "secret" not in server.log()
+    assert server.log().count(f"{run.id}: the model went on talking") == 1
+
+
 def test_an_unreachable_upstream_is_named(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

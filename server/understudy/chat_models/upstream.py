@@ -67,6 +67,8 @@ class Upstream:
                 for delta in reader.read(chunk):
                     yield delta
             yield reader.finish()
+        except _BrokenAnswerError as error:
+            raise ChatModelError("server_error", f"{self._place} {error}") from error
         except httpx.HTTPError as error:
             raise ChatModelError("server_error", f"{self._place}: the answer broke off ({_reason(error)}).") from error
         finally:
@@ -142,6 +144,10 @@ class Upstream:
         if failure.code in ("content_filter", "invalid_prompt", "content_policy_violation"):
             return ChatModelError("invalid_prompt", text)
         return ChatModelError("server_error", text)
+
+
+class _BrokenAnswerError(Exception):
+    """An answer that cannot be read; the text goes on after the upstream's name."""
 
 
 class _Failure:
@@ -249,12 +255,12 @@ def _parse(payload: bytes) -> JSON:
     try:
         chunk = orjson.loads(payload)
     except orjson.JSONDecodeError as error:
-        raise ChatModelError("server_error", f"The upstream sent what is not JSON: {payload[:200]!r}") from error
+        raise _BrokenAnswerError(f"sent what is not JSON: {payload[:200]!r}") from error
     if not isinstance(chunk, dict):
-        raise ChatModelError("server_error", f"The upstream sent what is not a completion: {payload[:200]!r}")
+        raise _BrokenAnswerError(f"sent what is not a completion: {payload[:200]!r}")
     if fault := chunk.get("error"):
         message = fault.get("message", fault) if isinstance(fault, dict) else fault
-        raise ChatModelError("server_error", f"The upstream broke off its answer: {message}")
+        raise _BrokenAnswerError(f"broke off its answer: {message}")
     return chunk
 
 
@@ -294,9 +300,9 @@ class _Reader:
         return deltas
 
     def finish(self) -> Finish:
-        """The end. Raises ChatModelError where the stream ended before the answer had."""
+        """The end. Raises _BrokenAnswerError where the stream ended before the answer began."""
         if self._reason is None and not self._said_something:
-            raise ChatModelError("server_error", "The upstream ended its answer before it began.")
+            raise _BrokenAnswerError("ended its answer before it began.")
         return Finish("tool_calls" if self._calls and self._reason == "stop" else self._reason or "stop", self._usage)
 
     def _tool_call(self, call: JSON, position: int) -> list[Delta]:

@@ -24,6 +24,7 @@ class Turn:
         self._taken_ids = set(prompt.call_ids)
         self._indexes: dict[int, ToolCall] = {}
         self._blank = ""
+        self._left_out = False
         self.answer: Answer | None = None
         self.calls: list[ToolCall] = []
         self.finish = Finish("stop")
@@ -74,7 +75,9 @@ class Turn:
     async def _take_text(self, text: str) -> None:
         if self.calls:
             # The step of the calls is open, and a message cannot come inside it.
-            log.warning("%s: text after tool calls left out: %r", self._recorder.run_id, text[:200])
+            if not self._left_out:
+                log.warning("%s: the model went on talking after its tool calls: left out", self._recorder.run_id)
+            self._left_out = True
             return
         if self.answer is None:
             # White space before a tool call is no message.
