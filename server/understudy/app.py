@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from sqlmodel import Session, col, select
 
 from understudy import __version__, clock, crud, errors, tables
@@ -43,11 +43,8 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(title="Understudy", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     # /threads/runs comes before /threads/{thread_id}, which would match it.
     resources = (assistants, runs, threads, messages, run_steps, files, models)
-    v1 = APIRouter(prefix="/v1")
-    for resource in resources:
-        v1.include_router(resource.router)
-    v1.include_router(control.unsupported)
-    app.include_router(v1)
+    for router in (*(resource.router for resource in resources), control.unsupported):
+        app.include_router(router, prefix="/v1")
     app.include_router(control.router)
     errors.install(app)
     app.add_middleware(Gate, settings=settings, model_backend=chat_model.backend)

@@ -1,9 +1,10 @@
 """What every resource's routes call: look up, list, delete."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Select, delete
+from sqlalchemy import Select, bindparam, delete
 from sqlmodel import Session, SQLModel, col, select
 
 from understudy import clock, tables
@@ -25,10 +26,16 @@ _NAMES = {
 
 def get_or_404(session: Session, table: type[Row], object_id: str, **parents: str) -> Row:
     """The row with that id under those parents. Raises NotFoundError."""
-    row = session.exec(select(table).where(_id(table) == object_id)).first()
+    row: Row | None = session.scalars(_by_id(table), {"object_id": object_id}).first()
     if row is None or any(getattr(row, name) != value for name, value in parents.items()):
         raise FileNotFoundAPIError(object_id) if table is tables.File else not_found(table, object_id)
     return row
+
+
+@functools.cache
+def _by_id(table: type[Row]) -> Any:
+    # Made once: building a statement costs as much as running it.
+    return select(table).where(_id(table) == bindparam("object_id"))
 
 
 def not_found(table: type[SQLModel], object_id: str) -> NotFoundError:

@@ -1,6 +1,7 @@
 """`understudy serve`: take the port and the data folder, then hand over to uvicorn."""
 
 import contextlib
+import gc
 import ipaddress
 import logging
 import os
@@ -35,9 +36,12 @@ def serve(settings: Settings) -> None:
     """Serve until a signal ends it. Raises UsageError and StartError."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(message)s"))
+    # What an entry does not show need not be looked up for each.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler])
     for library in ("alembic", "httpx", "uvicorn"):
         logging.getLogger(library).setLevel(logging.WARNING)
+    gc.disable()  # until the server listens: everything that the start makes is kept
     with _lock(settings.data_dir), _listen(settings) as listener:
         settings = replace(settings, port=listener.getsockname()[1])
         _check_upstream(settings)
@@ -78,6 +82,9 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
         if self.started:
+            # What the start has made stays: no collection has to look at it again.
+            gc.freeze()
+            gc.enable()
             log.info("listening on %s, OPENAI_BASE_URL=%s/v1", self.address, self.address)
 
 

@@ -27,12 +27,13 @@ class Services:
     executor: RunExecutor
 
 
-def _services(request: Request) -> Services:
+# Asynchronous, though they await nothing: FastAPI runs others in a worker thread, a hop for each request.
+async def _services(request: Request) -> Services:
     services: Services = request.app.state.services
     return services
 
 
-def _caller_key(request: Request) -> str | None:
+async def _caller_key(request: Request) -> str | None:
     key: str | None = request.scope["understudy.key"]
     return key
 

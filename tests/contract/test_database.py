@@ -6,6 +6,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -15,17 +16,24 @@ from sqlmodel import SQLModel
 import understudy
 from tests.conftest import official_client
 from tests.server_process import ServerProcess
-from understudy.database import SCHEMA_VERSION, Database
+from understudy.database import SCHEMA_VERSION, Database, _upgrade
 
 
-def test_migrations_make_the_tables(tmp_path: Path) -> None:
-    database = Database(f"sqlite:///{tmp_path / 'a.db'}")
-    database.migrate()
-    database.migrate()
-    database.close()
-    engine = create_engine(f"sqlite:///{tmp_path / 'a.db'}")
+@pytest.mark.parametrize("way", ["created at once", "migrated"])
+def test_the_schema_is_that_of_the_tables(way: str, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'a.db'}"
+    engine = create_engine(url)
+    if way == "migrated":
+        with engine.begin() as connection:
+            _upgrade(connection)
+    for _ in range(2):
+        database = Database(url)
+        database.migrate()
+        database.close()
     with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), SQLModel.metadata) == []
+        context = MigrationContext.configure(connection)
+        assert context.get_current_revision() == SCHEMA_VERSION
+        assert compare_metadata(context, SQLModel.metadata) == []
     engine.dispose()
 
 
