@@ -37,6 +37,8 @@ class Reply:
     """Seconds between two chunks."""
     hold: threading.Event | None = None
     """The last chunk waits for this."""
+    cut: bool = False
+    """End without `[DONE]`."""
     whole: bool = False
     """Answer as one JSON object, as servers do that cannot stream."""
 
@@ -134,7 +136,8 @@ class ScriptedUpstream:
             if number == len(chunks) - 1 and reply.hold is not None:
                 await asyncio.to_thread(reply.hold.wait, 30)
             yield b"data: " + (chunk.encode() if isinstance(chunk, str) else orjson.dumps(chunk)) + b"\n\n"
-        yield b"data: [DONE]\n\n"
+        if not reply.cut:
+            yield b"data: [DONE]\n\n"
 
 
 def _whole(reply: Reply) -> JSON:

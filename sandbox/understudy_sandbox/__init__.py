@@ -4,6 +4,7 @@ Knows neither HTTP nor SQL nor the API. Importing it is cheap: what talks to ker
 """
 
 from .errors import SandboxUnavailable
+from .files import plain_name
 from .limits import SandboxLimits
 from .outputs import ExecResult, Image, Logs, Output
 from .probe import Verdict
@@ -21,4 +22,5 @@ __all__ = [
     "SandboxLimits",
     "SandboxUnavailable",
     "Verdict",
+    "plain_name",
 ]

@@ -15,6 +15,7 @@ from understudy.chat_models.base import ChatModel
 from understudy.chat_models.offline import OfflineModel
 from understudy.chat_models.upstream import Upstream
 from understudy.database import Database
+from understudy.errors import NotFoundError
 from understudy.file_storage import FileStorage
 from understudy.routes import assistants, control, files, messages, models, run_steps, runs, threads
 from understudy.runs.code_interpreter import CodeInterpreter
@@ -40,7 +41,14 @@ def create_app(settings: Settings) -> FastAPI:
             app.state.services = await _open(settings, chat_model, stack)
             yield
 
-    app = FastAPI(title="Understudy", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Understudy",
+        version=__version__,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
     # /threads/runs comes before /threads/{thread_id}, which would match it.
     resources = (assistants, runs, threads, messages, run_steps, files, models)
     for router in (*(resource.router for resource in resources), control.unsupported):
@@ -97,13 +105,24 @@ async def _sweep(services: Services) -> None:
     """Do what has fallen due: runs and files expire, old tombstones go."""
     for tick in itertools.count():
         await clock.sleep(_SWEEP_SECONDS)
-        await services.executor.expire_due()
-        for file_id in await services.database.read(_expired_files):
+        try:
+            await services.executor.expire_due()
+            await _expire_files(services)
+            if tick % _TOMBSTONE_SECONDS == 0:
+                oldest = clock.now() - _TOMBSTONE_SECONDS
+                await services.database.write(partial(crud.forget_tombstones, older_than=oldest))
+        except Exception:
+            # A full disk, a database that is away: the next tick tries again.
+            log.exception("what fell due could not be done")
+
+
+async def _expire_files(services: Services) -> None:
+    for file_id in await services.database.read(_expired_files):
+        try:
             await services.database.write(partial(files.delete_row, file_id=file_id))
-            await services.storage.delete(file_id)
-        if tick % _TOMBSTONE_SECONDS == 0:
-            oldest = clock.now() - _TOMBSTONE_SECONDS
-            await services.database.write(partial(crud.forget_tombstones, older_than=oldest))
+        except NotFoundError:
+            log.debug("%s was deleted when it expired", file_id)
+        await services.storage.delete(file_id)
 
 
 def _expired_files(session: Session) -> list[str]:

@@ -56,7 +56,8 @@ class Gate:
         try:
             self._check(scope, headers)
         except APIError as error:
-            scope["understudy.error"] = error.message
+            # Not the message: it shows the ends of a wrong key.
+            scope["understudy.error"] = "wrong API key" if isinstance(error, AuthenticationError) else error.message
             await json_error(error)(scope, receive, send_with_headers)
             return
         if scope["method"] == "OPTIONS" and headers.get("origin") in self._origins:
@@ -81,7 +82,7 @@ class Gate:
                 await json_error(InternalServerError(_SORRY))(scope, receive, send)
 
     def _check(self, scope: Scope, headers: Headers) -> None:
-        host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
+        host = _hostname(headers.get("host", ""))
         if self._hosts and host not in self._hosts:
             # DNS rebinding: a web page's own name that was made to point at this machine.
             raise PermissionDeniedError(
@@ -91,8 +92,8 @@ class Gate:
         if origin in self._origins:
             if scope["method"] == "OPTIONS":
                 return
-        elif headers.get("sec-fetch-site") == "cross-site" or (
-            origin and urlsplit(origin).netloc != headers.get("host")
+        elif headers.get("sec-fetch-site", "").lower() == "cross-site" or (
+            origin and origin.partition("://")[2] != headers.get("host")
         ):
             raise PermissionDeniedError(
                 f"Requests of web pages from {origin or 'another site'} are refused. "
@@ -120,6 +121,16 @@ class Gate:
             added["access-control-allow-methods"] = "GET, POST, DELETE"
             added["access-control-allow-headers"] = headers.get("access-control-request-headers", "*")
             added["vary"] = "Origin"
+
+
+def _hostname(header: str) -> str:
+    """The name in a Host header, empty where the header is malformed."""
+    if any(mark in header for mark in "@/#?\\"):
+        return ""
+    try:
+        return urlsplit(f"//{header}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def _digest(key: str) -> bytes:

@@ -39,7 +39,7 @@ def demo(settings: Settings, output: Path) -> None:
     # The official client warns that the hosted API is gone, which is why we are here.
     warnings.simplefilter("ignore", DeprecationWarning)
     with tempfile.TemporaryDirectory(prefix="understudy-demo-") as folder, _server(settings, Path(folder)) as url:
-        answering = settings.upstream or "the offline model (a stand-in: give --upstream URL for a real one)"
+        answering = settings.shown_upstream or "the offline model (a stand-in: give --upstream URL for a real one)"
         _say(f"Understudy is listening on {url}, and {answering} answers.")
         _say(f"Any program of the Assistants API runs against it with OPENAI_BASE_URL={url}/v1")
         client = OpenAI(base_url=f"{url}/v1", api_key=settings.api_key[0] if settings.api_key else "demo")

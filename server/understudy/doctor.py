@@ -98,9 +98,13 @@ def _upstream(settings: Settings) -> Iterator[Finding]:
         try:
             names = [model.id for model in client.models.list()]
             shown = ", ".join(names[:5]) + (" …" if len(names) > 5 else "")
-            yield "ok", "upstream", f"{settings.upstream} serves {len(names)} models: {shown}"
+            yield "ok", "upstream", f"{settings.shown_upstream} serves {len(names)} models: {shown}"
         except OpenAIError as error:
-            yield "!!", "upstream", f"{settings.upstream} lists no models ({error}): is it running, is the key right?"
+            yield (
+                "!!",
+                "upstream",
+                f"{settings.shown_upstream} lists no models ({error}): does it run, is the key right?",
+            )
             return
         model = settings.model or next(iter(names), None)
         if model is None:

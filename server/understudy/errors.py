@@ -120,6 +120,9 @@ def install(app: FastAPI) -> None:
         if error.status_code in (404, 405):
             path = f"{request.method} {request.url.path}"
             return _api_error(request, NotFoundError(f"Invalid URL ({path})", code="unknown_url"))
+        if isinstance(error.__cause__, APIError):
+            # FastAPI's own words for whatever goes wrong while it reads a body hide ours.
+            return _api_error(request, error.__cause__)
         return _api_error(request, BadRequestError(str(error.detail)))
 
     @app.exception_handler(ClientDisconnect)

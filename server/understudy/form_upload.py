@@ -13,6 +13,7 @@ from understudy.errors import BadRequestError
 
 _BLOCK = 1024 * 1024
 _MAX_FIELD = 64 * 1024
+_MAX_FIELDS = 32
 # The parser reports each byte boundary at debug level; formatting that costs more than parsing.
 logging.getLogger("python_multipart").setLevel(logging.WARNING)
 
@@ -32,8 +33,8 @@ async def receive(content_type: str, chunks: AsyncIterator[bytes], target: Binar
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
         raise BadRequestError("Could not parse multipart form: expected content type multipart/form-data.")
     reader = _Reader(max_bytes)
-    parser = MultipartParser(options[b"boundary"], reader.callbacks())  # type: ignore[arg-type]
     try:
+        parser = MultipartParser(options[b"boundary"], reader.callbacks())  # type: ignore[arg-type]
         async for chunk in chunks:
             parser.write(chunk)
             if len(reader.block) >= _BLOCK:
@@ -91,6 +92,8 @@ class _Reader:
     def _headers_finished(self) -> None:
         _, options = parse_options_header(self._disposition)
         self._name = options.get(b"name", b"").decode("utf-8", "replace")
+        if self._name == "file" and self.upload.filename is not None:
+            raise BadRequestError("The form has more than one part 'file'.", param="file")
         if self._name == "file":
             self.upload.filename = options.get(b"filename", b"").decode("utf-8", "replace") or "upload"
 
@@ -108,6 +111,8 @@ class _Reader:
 
     def _part_end(self) -> None:
         if self._name and self._name != "file":
+            if len(self.upload.fields) >= _MAX_FIELDS:
+                raise BadRequestError(f"The form has more than {_MAX_FIELDS} fields.")
             self.upload.fields[self._name] = self._field.decode("utf-8", "replace")
 
     def _end(self) -> None:

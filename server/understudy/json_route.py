@@ -7,10 +7,38 @@ import orjson
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
+from understudy.errors import BadRequestError
+
+_MAX_BYTES = 64 * 1024**2
+_MAX_DEPTH = 100  # what can be parsed can be deeper than what can be written again
+
 
 class _JSONRequest(Request):
+    async def body(self) -> bytes:
+        if not hasattr(self, "_body"):
+            content = bytearray()
+            async for piece in self.stream():
+                content += piece
+                if len(content) > _MAX_BYTES:
+                    raise BadRequestError(f"The body is larger than the {_MAX_BYTES // 1024**2} MB that it may have.")
+            self._body = bytes(content)
+        return self._body
+
     async def json(self) -> Any:
-        return orjson.loads(await self.body())
+        content = await self.body()
+        parsed = orjson.loads(content)
+        if content.count(b"[") + content.count(b"{") > _MAX_DEPTH and _depth(parsed) > _MAX_DEPTH:
+            raise BadRequestError(f"The JSON body is nested more than {_MAX_DEPTH} levels deep.", code="invalid_json")
+        return parsed
+
+
+def _depth(value: Any) -> int:
+    depth, level = 0, [value]
+    while level:
+        depth += 1
+        inner = (one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list))
+        level = [child for children in inner for child in children]
+    return depth
 
 
 class JSONRoute(APIRoute):

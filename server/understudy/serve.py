@@ -5,12 +5,14 @@ import gc
 import ipaddress
 import logging
 import os
+import re
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import uvicorn
@@ -20,8 +22,12 @@ from understudy import __version__
 from understudy.database import Database, NewerSchemaError
 from understudy.settings import Settings, StartError, UsageError
 
+if TYPE_CHECKING:
+    from understudy.services import Services
+
 log = logging.getLogger("understudy")
 _GRACE_SECONDS = 3
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class _OneLine(logging.Formatter):
@@ -29,7 +35,7 @@ class _OneLine(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
         """The entry without its traceback."""
-        return super().formatMessage(record).replace("\r", "\\r").replace("\n", "\\n")
+        return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", super().formatMessage(record))
 
 
 def serve(settings: Settings) -> None:
@@ -53,9 +59,10 @@ def _run(settings: Settings, listener: socket.socket) -> None:
     # Imported here: a wrong flag or a taken port is told at once.
     from understudy.app import create_app
 
+    app = create_app(settings)
     server = _Server(
         uvicorn.Config(
-            create_app(settings),
+            app,
             log_config=None,
             access_log=False,
             server_header=False,
@@ -63,8 +70,9 @@ def _run(settings: Settings, listener: socket.socket) -> None:
         )
     )
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    model = settings.upstream or "none: the offline model answers (give --upstream URL)"
+    model = settings.shown_upstream or "none: the offline model answers (give --upstream URL)"
     log.info("Understudy %s, data in %s, upstream %s", __version__, settings.data_dir, model)
+    server.services = lambda: app.state.services
     server.address = f"http://{host}:{settings.port}"
     for ending in (signal.SIGINT, signal.SIGTERM):
         # uvicorn raises the signal again once it has shut down in good order; that order is an exit code of 0.
@@ -78,6 +86,12 @@ class _Server(uvicorn.Server):
     """Says where it listens once it does; the first line that waits for a server can wait for."""
 
     address = ""
+    services: "Callable[[], Services]"
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # uvicorn cuts connections before the application hears of the end: runs end first, and their streams with them.
+        await self.services().executor.drain(_GRACE_SECONDS - 1)
+        await super().shutdown(sockets=sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
@@ -145,7 +159,7 @@ def _check_upstream(settings: Settings) -> None:
     port = upstream.port or (443 if upstream.scheme == "https" else 80)
     if port == settings.port and _is_here(upstream.hostname or "", settings):
         raise UsageError(
-            f"--upstream {settings.upstream} is this server itself: name the Chat Completions server behind it"
+            f"--upstream {settings.shown_upstream} is this server itself: name the Chat Completions server behind it"
         )
 
 

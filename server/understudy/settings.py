@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import platformdirs
 import yaml
@@ -76,9 +77,24 @@ def _port(value: str) -> int:
 
 def _upstream(value: str) -> str:
     url = KNOWN_UPSTREAMS.get(value, value)
-    if not re.match(r"https?://[^/\s]", url):
+    if not re.match(r"https?://[^/\s]", url) or not _has_valid_port(url):
         raise ValueError(f"expected a base URL (http://…) or one of {', '.join(KNOWN_UPSTREAMS)}")
     return url.rstrip("/")
+
+
+def _has_valid_port(url: str) -> bool:
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
+
+
+def _key(value: str) -> str:
+    # A key that came from a file ends in a line break.
+    key = value.strip()
+    if not key.isascii() or not key.isprintable():
+        raise ValueError("expected printable ASCII")
+    return key
 
 
 def _embedder(value: str) -> str:
@@ -109,7 +125,7 @@ class Settings:
     upstream: str | None = _setting(
         None, "base URL of a Chat Completions server, or openai, ollama, lmstudio, vllm, llamacpp", _upstream
     )
-    upstream_key: str | None = _setting(None, "its API key, or pass-through: the caller's", metavar="KEY")
+    upstream_key: str | None = _setting(None, "its API key, or pass-through: the caller's", _key, metavar="KEY")
     model: str | None = _setting(None, "model that the upstream is asked for, whatever a request names")
     models: tuple[tuple[str, str], ...] = _setting(
         (), "requested name or glob = served name", many=True, metavar="NAME=SERVED"
@@ -151,6 +167,14 @@ class Settings:
     def database(self) -> str:
         """The database's URL."""
         return self.database_url or f"sqlite:///{self.data_dir / 'understudy.db'}"
+
+    @property
+    def shown_upstream(self) -> str | None:
+        """The upstream's URL as it may be shown: without a user's name, password or query."""
+        if self.upstream is None:
+            return None
+        url = urlsplit(self.upstream)
+        return urlunsplit(url._replace(netloc=url.netloc.rpartition("@")[2], query=""))
 
     def served_model(self, requested: str) -> str:
         """The name under which the upstream serves a requested model."""

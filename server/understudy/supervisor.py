@@ -50,10 +50,6 @@ class Supervisor:
         self._group.start_soon(self._run, task, work, name=name)
         return task
 
-    def get(self, name: str) -> Task | None:
-        """The running task of that name."""
-        return self._tasks.get(name)
-
     async def _run(self, task: Task, work: Callable[[], Awaitable[None]]) -> None:
         try:
             with task.scope:

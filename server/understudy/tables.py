@@ -171,7 +171,7 @@ class File(SQLModel, table=True):
     purpose: str
     filename: str
     bytes: int = Field(sa_column=Column(BigInteger, nullable=False))
-    expires_at: int | None = None
+    expires_at: int | None = Field(default=None, index=True)
     status: str = "processed"
     status_details: str | None = None
 

@@ -12,7 +12,6 @@ from understudy.schemas.base import JSON
 from understudy.schemas.messages import Attachment, ImageFilePart, MessageCreate
 from understudy.schemas.tools import ToolResources
 
-MAX_CODE_FILES = 20
 NO_FILE_SEARCH = "File search is not part of this version of Understudy: vector stores come with the next one."
 
 

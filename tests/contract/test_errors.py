@@ -123,6 +123,22 @@ def test_lone_surrogates_inside_free_json(server: ServerProcess) -> None:
     assert status == 400
 
 
+def test_numbers_and_nesting_beyond_what_can_be_stored(server: ServerProcess, client: OpenAI) -> None:
+    deep = b'{"model":"m","tools":[{"type":"function","function":{"name":"f","parameters":' + b'{"a":' * 300 + b"1"
+    deep += b"}" * 300 + b"}}]}"
+    status, error = _error(server, "POST", "/assistants", content=deep, headers={"content-type": "application/json"})
+    assert (status, error["code"]) == (400, "invalid_json")
+    assistant = client.beta.assistants.create(model="m", instructions="Help.").id
+    body = {"assistant_id": assistant, "max_prompt_tokens": 2**63}
+    status, error = _error(server, "POST", "/threads/runs", json=body)
+    assert (status, error["code"]) == (400, "integer_above_max_value")
+
+
+def test_malformed_headers(server: ServerProcess) -> None:
+    for headers in ({"host": "[::1"}, {"host": "evil@localhost"}, {"origin": "http://["}):
+        assert _error(server, "GET", "/assistants", headers=headers)[0] == 403
+
+
 def test_query_limits(server: ServerProcess) -> None:
     status, error = _error(server, "GET", "/assistants?limit=101")
     assert (status, error["code"]) == (400, "integer_above_max_value")
@@ -138,6 +154,7 @@ def test_query_limits(server: ServerProcess) -> None:
 def test_unknown_urls(server: ServerProcess) -> None:
     assert _error(server, "GET", "/nothing")[0] == 404
     assert _error(server, "PUT", "/assistants")[0] == 404
+    assert _error(server, "GET", "/assistants/")[0] == 404
 
 
 def test_unknown_ids(server: ServerProcess, client: OpenAI) -> None:

@@ -2,7 +2,9 @@
 
 import os
 import socket
+import sqlite3
 import time
+from contextlib import closing
 from urllib.parse import urlsplit
 
 import httpx
@@ -78,11 +80,32 @@ def test_a_form_without_its_parts(server: ServerProcess) -> None:
     )
 
 
-def test_an_expired_file_goes(client: OpenAI) -> None:
+def test_forms_that_mean_no_good(server: ServerProcess) -> None:
+    def upload(fields: dict[str, str], files: list[tuple[str, tuple[str, bytes]]]) -> int:
+        answer = httpx.post(f"{server.url}/files", data=fields, files=files)
+        assert answer.json()["error"]["type"] == "invalid_request_error"
+        return answer.status_code
+
+    file = ("file", ("a", b"AAA"))
+    assert upload({"purpose": "batch"}, [file, ("file", ("b", b"BBB"))]) == 400
+    assert upload({str(number): "x" for number in range(50)}, [file]) == 400
+    assert upload({"purpose": "batch", "expires_after[seconds]": "9" * 5000}, [file]) == 400
+    assert upload({"purpose": "batch", "expires_after[anchor]": "now"}, [file]) == 400
+    content_type = {"content-type": f"multipart/form-data; boundary={'b' * 300}"}
+    assert httpx.post(f"{server.url}/files", content=b"--", headers=content_type).status_code == 400
+    assert "Traceback" not in server.log()
+
+
+def test_an_expired_file_goes(client: OpenAI, server: ServerProcess) -> None:
     file = client.files.create(
         file=("a", b"x"), purpose="batch", expires_after={"anchor": "created_at", "seconds": 3600}
     )
     assert file.expires_at == file.created_at + 3600
+    # Its time is moved in the table: an hour is too long for a test.
+    with closing(sqlite3.connect(server.data_dir / "understudy.db")) as database, database:
+        database.execute("UPDATE files SET expires_at = 1 WHERE id = ?", [file.id])
+    _wait_for(lambda: file.id not in {one.id for one in client.files.list()})
+    assert not (server.data_dir / "files" / file.id).exists()
     with pytest.raises(openai.BadRequestError):
         client.files.create(file=("a", b"x"), purpose="batch", expires_after={"anchor": "created_at", "seconds": 1})
 

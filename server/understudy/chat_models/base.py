@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
+ErrorCode = Literal["server_error", "rate_limit_exceeded", "invalid_prompt"]
 JSON = dict[str, Any]
 
 
@@ -93,7 +94,7 @@ Delta = TextDelta | RefusalDelta | ToolCallDelta | Finish
 class ChatModelError(Exception):
     """A model call failed; `code` is the run's `last_error.code`, the text its message."""
 
-    def __init__(self, code: Literal["server_error", "rate_limit_exceeded", "invalid_prompt"], message: str) -> None:
+    def __init__(self, code: ErrorCode, message: str) -> None:
         super().__init__(message)
         self.code = code
         self.message = message

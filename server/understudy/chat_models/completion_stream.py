@@ -18,90 +18,116 @@ from understudy.chat_models.base import (
 )
 
 _DRAIN_SECONDS = 0.05
+_DONE = b"[DONE]"
+_LONGEST_EVENT = 32 * 1024**2
+_LONGEST_ANSWER = 256 * 1024**2
+_MOST_TOKENS = 2**31 - 1
 
 
 class BrokenAnswerError(Exception):
     """An answer that cannot be read; the text goes on after the upstream's name."""
 
 
-async def chunks(response: httpx.Response) -> AsyncIterator[JSON]:
-    """The answer's chunks: server-sent events, or the one JSON object of a server that does not stream."""
-    if "json" in response.headers.get("content-type", ""):
-        yield _as_chunk(_parse(await response.aread()))
-        return
-    rest = b""
+async def payloads(response: httpx.Response) -> AsyncIterator[bytes]:
+    """The answer's events, `[DONE]` last, or the one JSON object of a server that does not stream.
+
+    Raises BrokenAnswerError for an event or an answer beyond all measure.
+    """
+    whole = "json" in response.headers.get("content-type", "")
+    pieces: list[bytes] = []
+    held = received = 0
     contents = response.aiter_bytes()
     async for content in contents:
+        held, received = held + len(content), received + len(content)
+        if held > _LONGEST_EVENT or received > _LONGEST_ANSWER:
+            raise BrokenAnswerError("sends more than an answer can be.")
+        pieces.append(content)
+        if whole or not (b"\n" in content or b"\r" in content):
+            continue
         # Split at CR and LF only: str.splitlines also breaks at U+2028, which JSON strings may hold.
-        lines = (rest + content).replace(b"\r", b"\n").split(b"\n")
+        lines = b"".join(pieces).replace(b"\r", b"\n").split(b"\n")
         rest = lines.pop()
+        pieces, held = [rest], len(rest)
         for line in lines:
-            if line.startswith(b"data:"):
-                payload = line[5:].strip()
-                if payload == b"[DONE]":
-                    # Read to the very end, so that the connection can be used again.
-                    with anyio.move_on_after(_DRAIN_SECONDS):
-                        async for _ in contents:
-                            pass
-                    return
-                if payload:
-                    yield _parse(payload)
-    if rest.startswith(b"data:") and (payload := rest[5:].strip()) and payload != b"[DONE]":
-        yield _parse(payload)
+            if payload := _payload(line):
+                yield payload
+            if payload == _DONE:
+                # Read to the very end, so that the connection can be used again.
+                with anyio.move_on_after(_DRAIN_SECONDS):
+                    async for _ in contents:
+                        pass
+                return
+    rest = b"".join(pieces)
+    if payload := rest if whole else _payload(rest):
+        yield payload
+    if whole:
+        yield _DONE
+
+
+def _payload(line: bytes) -> bytes:
+    return line[5:].strip() if line.startswith(b"data:") else b""
+
+
+def _shown(payload: bytes) -> str:
+    return payload[:200].decode("utf-8", "replace")
 
 
 def _parse(payload: bytes) -> JSON:
     try:
         chunk = orjson.loads(payload)
     except orjson.JSONDecodeError as error:
-        raise BrokenAnswerError(f"sent what is not JSON: {payload[:200]!r}") from error
+        raise BrokenAnswerError(f"sent what is not JSON: {_shown(payload)}") from error
     if not isinstance(chunk, dict):
-        raise BrokenAnswerError(f"sent what is not a completion: {payload[:200]!r}")
+        raise BrokenAnswerError(f"sent what is not a completion: {_shown(payload)}")
     if fault := chunk.get("error"):
         message = fault.get("message", fault) if isinstance(fault, dict) else fault
         raise BrokenAnswerError(f"broke off its answer: {message}")
     return chunk
 
 
-def _as_chunk(completion: JSON) -> JSON:
-    choices = [choice | {"delta": choice.get("message") or {}} for choice in completion.get("choices") or []]
-    return completion | {"choices": choices}
-
-
 class CompletionReader:
-    """Chunks to deltas, also of servers that omit tool calls' ids or indexes, finish reasons or usage."""
+    """Events to deltas, also of servers that omit tool calls' ids or indexes, finish reasons or usage."""
 
     def __init__(self) -> None:
         self._reason: FinishReason | None = None
         self._usage: Usage | None = None
         self._calls: list[_OpenCall] = []
-        self._said_something = False
+        self._done = False
 
-    def read(self, chunk: JSON) -> list[Delta]:
-        """The deltas of one chunk."""
+    def read(self, payload: bytes) -> list[Delta]:
+        """The deltas of one event. Raises BrokenAnswerError where it is no piece of a completion."""
+        if payload == _DONE:
+            self._done = True
+            return []
+        try:
+            return self._read(_parse(payload))
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise BrokenAnswerError(f"sent what is not a completion: {_shown(payload)}") from error
+
+    def _read(self, chunk: JSON) -> list[Delta]:
         if usage := chunk.get("usage"):
             self._usage = _usage(usage)
         choices = chunk.get("choices")
         if not choices:
             return []
         choice = choices[0]
-        delta = choice.get("delta") or {}
+        # A server that does not stream says `message` where others say `delta`.
+        delta = choice.get("delta") or choice.get("message") or {}
         if reason := choice.get("finish_reason"):
-            self._reason = _REASONS.get(reason, "stop")
+            self._reason = _REASONS.get(str(reason), "stop")
         deltas: list[Delta] = []
         if text := delta.get("content"):
             deltas.append(TextDelta(text if isinstance(text, str) else _joined(text)))
         if refusal := delta.get("refusal"):
-            deltas.append(RefusalDelta(refusal))
+            deltas.append(RefusalDelta(_string(refusal)))
         for position, call in enumerate(delta.get("tool_calls") or []):
             deltas += self._tool_call(call, position)
-        self._said_something = self._said_something or bool(deltas)
         return deltas
 
     def finish(self) -> Finish:
-        """The end. Raises BrokenAnswerError where the stream ended before the answer began."""
-        if self._reason is None and not self._said_something:
-            raise BrokenAnswerError("ended its answer before it began.")
+        """The end. Raises BrokenAnswerError where the stream ended before the answer did."""
+        if self._reason is None and not self._done:
+            raise BrokenAnswerError("ended its answer half-way.")
         return Finish("tool_calls" if self._calls and self._reason == "stop" else self._reason or "stop", self._usage)
 
     def _tool_call(self, call: JSON, position: int) -> list[Delta]:
@@ -112,8 +138,8 @@ class CompletionReader:
         open_call = self._find(call, function, position)
         if open_call.named:
             return [ToolCallDelta(open_call.number, arguments=arguments)] if arguments else []
-        open_call.id = open_call.id or call.get("id")
-        open_call.name += function.get("name") or ""
+        open_call.id = open_call.id or _string(call.get("id") or "")
+        open_call.name += _string(function.get("name") or "")
         open_call.arguments += arguments
         if not open_call.name:
             return []
@@ -167,14 +193,24 @@ _REASONS: dict[str, FinishReason] = {
 
 
 def _joined(parts: list[JSON]) -> str:
-    return "".join(part.get("text") or "" for part in parts)
+    return "".join(part if isinstance(part, str) else part.get("text") or "" for part in parts)
+
+
+def _string(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"expected a string, got {value!r}")
+    return value
 
 
 def _usage(usage: JSON) -> Usage:
     prompt, completion = usage.get("prompt_tokens_details") or {}, usage.get("completion_tokens_details") or {}
     return Usage(
-        usage.get("prompt_tokens") or 0,
-        usage.get("completion_tokens") or 0,
-        prompt.get("cached_tokens") or 0,
-        completion.get("reasoning_tokens") or 0,
+        _count(usage, "prompt_tokens"),
+        _count(usage, "completion_tokens"),
+        _count(prompt, "cached_tokens"),
+        _count(completion, "reasoning_tokens"),
     )
+
+
+def _count(usage: JSON, name: str) -> int:
+    return min(max(int(usage.get(name) or 0), 0), _MOST_TOKENS)

@@ -8,14 +8,15 @@ import anyio
 import httpx
 import orjson
 
-from understudy.chat_models.base import JSON, ChatModelError, ChatRequest, Delta
-from understudy.chat_models.completion_stream import BrokenAnswerError, CompletionReader, chunks
+from understudy.chat_models.base import JSON, ChatModelError, ChatRequest, Delta, ErrorCode
+from understudy.chat_models.completion_stream import BrokenAnswerError, CompletionReader, payloads
 from understudy.settings import PASS_THROUGH
 
 log = logging.getLogger("understudy")
 
 _RETRIES = 2
 _LONGEST_WAIT = 20.0  # seconds
+_LONGEST_ERROR = 64 * 1024
 _TIMEOUT = httpx.Timeout(connect=10.0, read=600.0, write=60.0, pool=60.0)
 # What some servers refuse. All of it can be left out; the token limit is then tried under its older name.
 _REFUSABLE = (
@@ -52,14 +53,15 @@ class Upstream:
         response = await self._send(request)
         try:
             reader = CompletionReader()
-            async for chunk in chunks(response):
-                for delta in reader.read(chunk):
+            async for payload in payloads(response):
+                for delta in reader.read(payload):
                     yield delta
             yield reader.finish()
         except BrokenAnswerError as error:
-            raise ChatModelError("server_error", f"{self._place} {error}") from error
+            raise self._fault(f"{self._place} {error}", request.caller_key) from error
         except httpx.HTTPError as error:
-            raise ChatModelError("server_error", f"{self._place}: the answer broke off ({_reason(error)}).") from error
+            text = f"{self._place}: the answer broke off ({_reason(error)})."
+            raise self._fault(text, request.caller_key) from error
         finally:
             with anyio.CancelScope(shield=True):
                 await response.aclose()
@@ -69,9 +71,10 @@ class Upstream:
         try:
             response = await self._client.get(self._endpoint("models"), headers=self._headers(caller_key), timeout=10.0)
             response.raise_for_status()
-            return [model for model in orjson.loads(response.content).get("data", []) if "id" in model]
+            models = orjson.loads(response.content).get("data", [])
+            return [model for model in models if isinstance(model.get("id"), str)]
         except (httpx.HTTPError, orjson.JSONDecodeError, AttributeError, TypeError) as error:
-            raise ChatModelError("server_error", f"{self._place} lists no models ({_reason(error)}).") from error
+            raise self._fault(f"{self._place} lists no models ({_reason(error)}).", caller_key) from error
 
     # -----------------------------------------------------------------------------------------------------------------
     # The request
@@ -86,11 +89,21 @@ class Upstream:
             base = f"{base.removesuffix('/openai')}/openai/deployments/{model}"
         return self.url.copy_with(path=f"{base}/{path}")
 
-    def _headers(self, caller_key: str | None) -> dict[str, str]:
-        key = caller_key if self._key == PASS_THROUGH else self._key
+    def _key_for(self, caller_key: str | None) -> str | None:
+        return caller_key if self._key == PASS_THROUGH else self._key
+
+    def _headers(self, caller_key: str | None) -> dict[bytes, bytes]:
+        key = self._key_for(caller_key)
         if not key:
             return {}
-        return {"api-key": key} if self._azure else {"authorization": f"Bearer {key}"}
+        # A caller's key came as Latin-1, as all headers do, and goes on as the same bytes.
+        encoded = key.encode("latin-1")
+        return {b"api-key": encoded} if self._azure else {b"authorization": b"Bearer " + encoded}
+
+    def _fault(self, text: str, caller_key: str | None, code: ErrorCode = "server_error") -> ChatModelError:
+        """The error to tell, without the key, which servers echo and httpx quotes."""
+        key = self._key_for(caller_key)
+        return ChatModelError(code, text.replace(key, "***") if key else text)
 
     async def _send(self, request: ChatRequest) -> httpx.Response:
         """The answer's beginning, after retries and after leaving out what the server refuses."""
@@ -108,13 +121,13 @@ class Upstream:
                 continue
             retryable = failure is None or failure.status == 429 or failure.status >= 500
             if not retryable or attempt >= _RETRIES:
-                raise self._error(failure)
+                raise self._error(failure, request)
             await anyio.sleep(_wait(attempt, failure))
             attempt += 1
 
     async def _post(self, request: ChatRequest, body: JSON) -> httpx.Response | None:
         """The response, or None where the connection broke before one came. Raises ChatModelError if unreachable."""
-        headers = self._headers(request.caller_key) | {"content-type": "application/json"}
+        headers = self._headers(request.caller_key) | {b"content-type": b"application/json"}
         url = self._endpoint("chat/completions", request.model)
         sent = self._client.build_request("POST", url, content=orjson.dumps(body), headers=headers)
         try:
@@ -122,17 +135,19 @@ class Upstream:
         except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
             return None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise ChatModelError("server_error", f"{self._place} is unreachable ({_reason(error)}).") from error
+            text = f"{self._place} is unreachable ({_reason(error)})."
+            raise self._fault(text, request.caller_key) from error
 
-    def _error(self, failure: "_Failure | None") -> ChatModelError:
+    def _error(self, failure: "_Failure | None", request: ChatRequest) -> ChatModelError:
         if failure is None:
-            return ChatModelError("server_error", f"{self._place} closed the connection without an answer.")
-        text = f"{self._place} answered {failure.status}: {failure.message}"
+            return self._fault(f"{self._place} closed the connection without an answer.", request.caller_key)
+        code: ErrorCode = "server_error"
         if failure.status == 429:
-            return ChatModelError("rate_limit_exceeded", text)
-        if failure.code in ("content_filter", "invalid_prompt", "content_policy_violation"):
-            return ChatModelError("invalid_prompt", text)
-        return ChatModelError("server_error", text)
+            code = "rate_limit_exceeded"
+        elif failure.code in ("content_filter", "invalid_prompt", "content_policy_violation"):
+            code = "invalid_prompt"
+        text = f"{self._place} answered {failure.status}: {failure.message}"
+        return self._fault(text, request.caller_key, code)
 
 
 class _Failure:
@@ -148,15 +163,18 @@ class _Failure:
         error = parsed.get("error", parsed) if isinstance(parsed, dict) else parsed
         fields = error if isinstance(error, dict) else {}
         said = fields.get("message") or fields.get("detail") or error or "(no message)"
-        self.message = said if isinstance(said, str) else orjson.dumps(said).decode()
-        self.message = self.message[:2000]
+        self.message = (said if isinstance(said, str) else repr(said))[:2000]
         self.code = str(fields.get("code") or "")
         self.param = str(fields.get("param") or "")
 
 
 async def _failure(response: httpx.Response) -> _Failure:
+    content = b""
     try:
-        content = await response.aread()
+        async for piece in response.aiter_bytes():
+            content += piece
+            if len(content) > _LONGEST_ERROR:
+                break
     except httpx.HTTPError as error:
         content = _reason(error).encode()
     finally:
@@ -179,12 +197,18 @@ def _wait(attempt: int, failure: _Failure | None) -> float:
     headers = failure.headers if failure else {}
     try:
         if milliseconds := headers.get("retry-after-ms"):
-            return min(float(milliseconds) / 1000, _LONGEST_WAIT)
+            return _bounded(float(milliseconds) / 1000)
         if seconds := headers.get("retry-after"):
-            return min(float(seconds), _LONGEST_WAIT)
+            return _bounded(float(seconds))
     except ValueError:
         log.debug("retry-after is no number: %s", headers.get("retry-after"))
     return 0.5 * 2.0**attempt
+
+
+def _bounded(seconds: float) -> float:
+    if not seconds >= 0:
+        raise ValueError("no time to wait")
+    return min(seconds, _LONGEST_WAIT)
 
 
 def _body(request: ChatRequest, refused: frozenset[str]) -> JSON:

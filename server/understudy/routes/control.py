@@ -21,7 +21,7 @@ async def health(house: House) -> dict[str, Any]:
     return {
         "status": "ok",
         "version": __version__,
-        "model": {"backend": house.chat_model.backend, "upstream": settings.upstream},
+        "model": {"backend": house.chat_model.backend, "upstream": settings.shown_upstream},
         "sandbox": {"wall": verdict.wall, "hint": verdict.hint},
         "embedder": {"name": None, "hint": NO_FILE_SEARCH},
     }

@@ -2,13 +2,14 @@
 
 from typing import Annotated
 
+from anyio import to_thread
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
 from sqlmodel import Session
 from starlette.responses import FileResponse
 
 from understudy import clock, crud, form_upload, tables
-from understudy.errors import BadRequestError, missing_parameter
+from understudy.errors import BadRequestError, FileNotFoundAPIError, missing_parameter
 from understudy.file_storage import MAX_BYTES
 from understudy.form_upload import Upload
 from understudy.json_route import JSONRoute
@@ -92,6 +93,8 @@ async def retrieve_content(file_id: str, house: House) -> FileResponse:
     file = await retrieve_file(file_id, house)
     if file.purpose in NO_DOWNLOAD:
         raise BadRequestError(f"Not allowed to download files of purpose: {file.purpose}")
+    if not await to_thread.run_sync(house.storage.path(file_id).exists):
+        raise FileNotFoundAPIError(file_id)
     return FileResponse(house.storage.path(file_id), media_type="application/octet-stream", filename=file.filename)
 
 
@@ -121,10 +124,18 @@ def _row(file_id: str, upload: Upload) -> tables.File:
 
 
 def _expires_at(upload: Upload, now: int) -> int | None:
-    seconds = upload.fields.get("expires_after[seconds]")
-    if seconds is None:
+    anchor, seconds = (upload.fields.get(f"expires_after[{name}]") for name in ("anchor", "seconds"))
+    if anchor is None and seconds is None:
         return None
-    if not seconds.isdecimal() or not 3600 <= int(seconds) <= 2_592_000:
+    if anchor != "created_at":
+        raise BadRequestError(
+            f"Invalid value: '{anchor}'. Value must be 'created_at'.",
+            param="expires_after[anchor]",
+            code="invalid_value",
+        )
+    if seconds is None:
+        raise missing_parameter("expires_after[seconds]")
+    if not seconds.isdecimal() or len(seconds) > 9 or not 3600 <= int(seconds) <= 2_592_000:
         raise BadRequestError(
             f"Invalid 'expires_after[seconds]': expected a value from 3600 to 2592000, but got {seconds} instead.",
             param="expires_after[seconds]",

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query
 from sqlmodel import Session
 
 from understudy import clock, crud, tables
+from understudy.errors import BadRequestError
 from understudy.ids import new_id
 from understudy.json_route import JSONRoute
 from understudy.runs.lifecycle import check_unlocked
@@ -74,7 +75,14 @@ async def modify_message(thread_id: str, message_id: str, house: House, body: Me
 @router.delete("/{message_id}", operation_id="deleteMessage")
 async def delete_message(thread_id: str, message_id: str, house: House) -> Deleted:
     """Delete a message."""
-    await house.database.write(lambda session: crud.delete_row(session, _get(session, thread_id, message_id)))
+
+    def work(session: Session) -> None:
+        row = _get(session, thread_id, message_id)
+        if row.status == "in_progress":
+            raise BadRequestError(f"Can't delete message {message_id} while a run {row.run_id} is active.")
+        crud.delete_row(session, row)
+
+    await house.database.write(work)
     return Deleted(id=message_id, object="thread.message.deleted")
 
 

@@ -109,6 +109,9 @@ async def submit_tool_outputs(
 ) -> Run | StreamingResponse:
     """Answer all the function calls that a run waits for."""
     await house.database.read(lambda session: _get(session, thread_id, run_id))
+    given = [output.tool_call_id for output in body.tool_outputs]
+    if len(set(given)) < len(given):
+        raise BadRequestError(f"Duplicate tool outputs for call_ids {given}", param="tool_outputs")
     outputs = {output.tool_call_id: output.output or "" for output in body.tool_outputs}
     stream = EventStream() if body.stream else None
     recorder = Recorder(house.database, run_id, stream)

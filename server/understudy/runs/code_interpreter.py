@@ -1,5 +1,7 @@
 """The code interpreter tool: a thread's sandbox session, the files that go in and those that come out."""
 
+import logging
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import PurePosixPath
@@ -15,6 +17,7 @@ from understudy.ids import new_id
 from understudy.schemas.base import JSON
 from understudy_sandbox import Image, KernelSession, Logs, Sandbox
 
+log = logging.getLogger("understudy")
 _SUFFIXES = {"image/png": ".png", "image/jpeg": ".jpg"}
 
 
@@ -30,7 +33,11 @@ class CodeInterpreter:
         """Run `code` with `files` (ids by name) in /mnt/data; `on_output` gets each output as it happens."""
         session = await self._sandbox.session(thread_id)
         for name, file_id in files.items():
-            await session.add_file(name, self._storage.path(file_id))
+            try:
+                await session.add_file(name, self._storage.path(file_id))
+            except (FileNotFoundError, IsADirectoryError) as error:
+                # Deleted while the model thought, or the code made a folder of that name: the code will see.
+                log.info("%s: %s is not copied: %s", thread_id, file_id, error)
 
         async def take(output: Logs | Image) -> None:
             if isinstance(output, Logs):
@@ -40,14 +47,16 @@ class CodeInterpreter:
 
         await session.execute(code, take)
 
-    async def keep_file(self, thread_id: str, name: str) -> str | None:
-        """Copy a file that the code left in /mnt/data; the copy's id, or None where there is no such file."""
+    async def keep_file(self, thread_id: str, name: str, max_bytes: int) -> tables.File | None:
+        """Copy a file that the code left in /mnt/data; None where there is none of that name and size."""
         session: KernelSession = await self._sandbox.session(thread_id)
         try:
             source = await to_thread.run_sync(session.open_file, name)
         except (OSError, ValueError):
             return None
         with source:
+            if os.fstat(source.fileno()).st_size > max_bytes:
+                return None
             return await self._keep(PurePosixPath(name).name, source)
 
     async def forget(self, thread_id: str) -> None:
@@ -58,16 +67,17 @@ class CodeInterpreter:
         file_id = new_id("file")
         async with self._storage.incoming(file_id) as stream:
             await to_thread.run_sync(stream.write, image.content)
-        return await self._add_row(file_id, file_id + _SUFFIXES[image.media_type], len(image.content))
+        row = await self._add_row(file_id, file_id + _SUFFIXES[image.media_type], len(image.content))
+        return row.id
 
-    async def _keep(self, filename: str, source: BinaryIO) -> str:
+    async def _keep(self, filename: str, source: BinaryIO) -> tables.File:
         file_id = new_id("file")
         async with self._storage.incoming(file_id) as stream:
             await to_thread.run_sync(shutil.copyfileobj, source, stream)
             size = stream.tell()
         return await self._add_row(file_id, filename, size)
 
-    async def _add_row(self, file_id: str, filename: str, size: int) -> str:
+    async def _add_row(self, file_id: str, filename: str, size: int) -> tables.File:
         row = tables.File(
             id=file_id, created_at=clock.now(), purpose="assistants_output", filename=filename, bytes=size
         )
@@ -76,4 +86,4 @@ class CodeInterpreter:
             session.add(row)
 
         await self._database.write(insert)
-        return file_id
+        return row

@@ -35,13 +35,6 @@ class EventStream:
             self._closed = True
             self._wake()
 
-    def abort(self, message: str) -> None:
-        """End the stream with a fault: `event: error` and no `done` [R]."""
-        error = {"message": message, "type": "server_error", "param": None, "code": None}
-        self.publish("error", {"error": error})
-        self._closed = True
-        self._wake()
-
     def _wake(self) -> None:
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)

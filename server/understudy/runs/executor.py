@@ -7,6 +7,7 @@ from typing import Any
 
 import anyio
 from anyio import CancelScope
+from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, select
 
 from understudy import clock, tables
@@ -16,7 +17,6 @@ from understudy.errors import NotFoundError
 from understudy.file_storage import FileStorage
 from understudy.runs import prompt as prompts
 from understudy.runs.code_interpreter import CodeInterpreter
-from understudy.runs.event_stream import EventStream
 from understudy.runs.lifecycle import RunStateError
 from understudy.runs.prompt import Prompt
 from understudy.runs.recorder import Ending, Recorder, used
@@ -93,7 +93,19 @@ class RunExecutor:
         )
         for run_id in await self.database.read(lambda session: session.exec(due).all()):
             log.info("%s expired", run_id)
-            await self._break_off(run_id, "expired")
+            try:
+                await self._break_off(run_id, "expired")
+            except SQLAlchemyError:
+                log.exception("%s could not be expired", run_id)
+
+    async def drain(self, seconds: float) -> None:
+        """Give the runs at work that long to end, then end them: the server stops."""
+        with anyio.move_on_after(seconds):
+            while self._legs:
+                await clock.sleep(0.05)
+        for leg in list(self._legs.values()):
+            if leg.task is not None:
+                await leg.task.cancel()
 
     async def _break_off(self, run_id: str, ending: Ending) -> None:
         leg = self._legs.get(run_id)
@@ -130,9 +142,13 @@ class _Leg:
         except SandboxUnavailable as error:
             log.warning("%s failed: %s", self.recorder.run_id, error)
             await self._end("failed", error={"code": "server_error", "message": str(error)})
-        except (RunStateError, NotFoundError) as error:
+        except RunStateError as error:
             log.debug("%s: %s", self.recorder.run_id, error)
             await self._end("cancelled")
+        except NotFoundError as error:
+            log.warning("%s failed: %s", self.recorder.run_id, error.message)
+            message = f"What the run worked on was deleted: {error.message}"
+            await self._end("failed", error={"code": "server_error", "message": message})
         except anyio.get_cancelled_exc_class():
             with CancelScope(shield=True):
                 await self._end(self.ending or "failed", error=None if self.ending else _STOPPED)
@@ -144,11 +160,25 @@ class _Leg:
             self.recorder.close_stream()
 
     async def _end(self, ending: Ending, **how: Any) -> None:
-        content, details = (self._turn.content(), self._turn.details()) if self._turn else (None, None)
         try:
-            await self.recorder.end(ending, content=content, tool_calls=details, **how)
-        except (RunStateError, NotFoundError) as error:
+            content, details = (self._turn.content(), self._turn.details()) if self._turn else (None, None)
+            await self._record_end(ending, content=content, tool_calls=details, **how)
+        except Exception:
+            # What the model said could not be stored; that the run has ended must be.
+            log.exception("%s cannot be ended with its content", self.recorder.run_id)
+            await self._record_end("failed", error=_FAULT)
+
+    async def _record_end(self, ending: Ending, **how: Any) -> None:
+        try:
+            await self.recorder.end(ending, **how)
+        except RunStateError as error:
+            # Somebody else was first: a cancel, which has still to be finished, or an end, which the stream is told.
             log.debug("%s: %s", self.recorder.run_id, error)
+            if error.status == "cancelling" and ending != "cancelled":
+                kept = {name: how.get(name) for name in ("content", "tool_calls", "usage")}
+                await self._record_end("cancelled", **kept)
+            else:
+                await self.recorder.tell_end()
 
     async def _round(self) -> bool:
         """One model call and the tools that it asks for; whether another round follows."""
@@ -246,12 +276,16 @@ class _Leg:
     def _link_resolver(self, prompt: Prompt) -> Any:
         if prompt.tools.code_interpreter is None:
             return None
-        kept: dict[str, str | None] = {}
+        kept: dict[str, tables.File | None] = {}
+        budget = self._executor.settings.sandbox_disk
 
         async def resolve(name: str) -> str | None:
             if name not in kept:
-                kept[name] = await self._executor.code_interpreter.keep_file(prompt.run.thread_id, name)
-            return kept[name]
+                # In the jail a sparse file takes no room, its copy does: an answer may link to so much only.
+                room = budget - sum(file.bytes for file in kept.values() if file)
+                kept[name] = await self._executor.code_interpreter.keep_file(prompt.run.thread_id, name, room)
+            file = kept[name]
+            return file.id if file else None
 
         return resolve
 
@@ -259,8 +293,3 @@ class _Leg:
 def _estimated_usage(prompt: Prompt, turn: Turn) -> Usage:
     """For servers that report none: about four bytes a token."""
     return Usage(prompt.tokens(), math.ceil(turn.output_bytes / 4))
-
-
-def new_stream(wanted: bool | None) -> EventStream | None:
-    """A stream for a request that asks for one."""
-    return EventStream() if wanted else None

@@ -12,6 +12,7 @@ from understudy.file_storage import FileStorage
 from understudy.runs.tool_calls import replayed
 from understudy.runs.tools import OfferedTools
 from understudy.schemas.base import JSON
+from understudy_sandbox import plain_name
 
 _IMAGE_TYPES = {
     ".png": "image/png",
@@ -20,6 +21,7 @@ _IMAGE_TYPES = {
     ".gif": "image/gif",
     ".webp": "image/webp",
 }
+_DELETED_IMAGE = {"type": "text", "text": "[an image that was deleted]"}
 _IMAGE_TOKENS = 300
 _MESSAGE_TOKENS = 4
 
@@ -59,9 +61,14 @@ class Prompt:
         if strategy["type"] == "last_messages":
             self.history = self.history[-strategy["last_messages"] :]
         size = self.tokens()
-        while size > limit and len(self.history) > 1:
-            dropped = self.history.pop(1 if len(self.history) > 2 else 0)
-            size -= estimate_tokens(dropped)
+        first, dropped = self.history[:1], 1
+        while size > limit and dropped < len(self.history) - 1:
+            size -= estimate_tokens(self.history[dropped])
+            dropped += 1
+        if size > limit and len(self.history) > 1:
+            size -= estimate_tokens(first.pop())
+        if dropped > 1 or not first:
+            self.history = first + self.history[dropped:]
         return size <= limit
 
 
@@ -109,7 +116,7 @@ def _code_files(session: Session, run: tables.Run) -> dict[str, str]:
 
 def _free_name(filename: str, taken: dict[str, str]) -> str:
     """The file's own name, or for the second of a name one with a number."""
-    plain = PurePath(filename.replace("\\", "/")).name or "file"
+    plain = plain_name(filename)
     free, number = plain, 2
     while free in taken:
         path = PurePath(plain)
@@ -155,11 +162,14 @@ def _part(session: Session, block: JSON, role: str, storage: FileStorage) -> JSO
 def _uploaded_image(session: Session, image: JSON, storage: FileStorage) -> JSON:
     file = session.exec(select(tables.File).where(tables.File.id == image["file_id"])).first()
     if file is None:
-        return {"type": "text", "text": "[an image that was deleted]"}
+        return _DELETED_IMAGE
     media_type = _IMAGE_TYPES.get(PurePath(file.filename).suffix.lower())
     if media_type is None:
         return {"type": "text", "text": f"[{file.filename}: not an image that a model can see]"}
-    content = base64.b64encode(storage.path(file.id).read_bytes()).decode()
+    try:
+        content = base64.b64encode(storage.path(file.id).read_bytes()).decode()
+    except FileNotFoundError:
+        return _DELETED_IMAGE
     url = {"url": f"data:{media_type};base64,{content}", "detail": image.get("detail", "auto")}
     return {"type": "image_url", "image_url": url}
 

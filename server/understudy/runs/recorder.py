@@ -18,7 +18,7 @@ from understudy.runs.lifecycle import RunStateError, transition
 from understudy.schemas.base import JSON
 from understudy.schemas.messages import Message
 from understudy.schemas.run_steps import RunStep
-from understudy.schemas.runs import Run
+from understudy.schemas.runs import ACTIVE, Run
 from understudy.schemas.threads import Thread
 
 T = TypeVar("T")
@@ -36,6 +36,7 @@ class Recorder:
         self._database = database
         self.run_id = run_id
         self._stream = stream
+        self._told: Run | None = None
         self.message_id: str | None = None
         self.step_id: str | None = None
 
@@ -50,6 +51,8 @@ class Recorder:
     def _publish(self, event: str, payload: BaseModel | JSON) -> None:
         if self._stream is not None:
             self._stream.publish(f"thread.{event}", payload)
+            if isinstance(payload, Run):
+                self._told = payload
 
     def close_stream(self) -> None:
         """End the event stream: the run has ended or waits for the client."""
@@ -197,15 +200,6 @@ class Recorder:
     # -----------------------------------------------------------------------------------------------------------------
     # Ends
 
-    async def complete(self) -> None:
-        """in_progress → completed, where the run ends without a message."""
-
-        def work(session: Session) -> tuple[None, list[Event]]:
-            run = transition(session, self.run_id, "completed")
-            return None, [("run.completed", Run.model_validate(run))]
-
-        await self._record(work)
-
     async def cancel(self) -> Run:
         """→ cancelling. Raises RunStateError."""
 
@@ -256,6 +250,21 @@ class Recorder:
 
         await self._record(work)
         self.message_id = self.step_id = None
+
+    async def tell_end(self) -> None:
+        """Publish the end that somebody else wrote, or a cancel where the run is gone with its thread."""
+
+        def work(session: Session) -> Run | None:
+            run = session.exec(select(tables.Run).where(tables.Run.id == self.run_id)).first()
+            return Run.model_validate(run) if run else None
+
+        with CancelScope(shield=True):
+            run = await self._database.read(work)
+        if run is None and self._told is not None:
+            now = clock.now()
+            run = self._told.model_copy(update={"status": "cancelled", "cancelled_at": now, "expires_at": None})
+        if run is not None and run.status not in ACTIVE and (not self._told or self._told.status in ACTIVE):
+            self._publish(f"run.{run.status}", run)
 
     # -----------------------------------------------------------------------------------------------------------------
 

@@ -43,11 +43,11 @@ class CodeArgument:
     def _whole(self) -> str:
         try:
             arguments = json.loads(self._raw, strict=False)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):  # ValueError also for integers of too many digits
             return self._shown or self._raw
         if isinstance(arguments, dict):
-            return str(arguments.get("code", arguments.get("input", "")))
-        return arguments if isinstance(arguments, str) else self._raw
+            return _storable(str(arguments.get("code", arguments.get("input", ""))))
+        return _storable(arguments) if isinstance(arguments, str) else self._raw
 
     def _decode(self) -> list[str]:
         decoded = []
@@ -79,9 +79,14 @@ class CodeArgument:
         if len(escape) < length:
             return None
         try:
-            return json.loads(f'"{escape}"'), length
+            return _storable(json.loads(f'"{escape}"')), length
         except json.JSONDecodeError:
             return "\ufffd", 6
+
+
+def _storable(text: str) -> str:
+    """Lone surrogates, which neither JSON nor the database takes, replaced."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from understudy.schemas.messages import MessageCreate
 from understudy.schemas.threads import ThreadCreate
 from understudy.schemas.tools import ResponseFormat, Tool, ToolChoice, ToolResources, TruncationStrategy
 
+MOST_TOKENS = 2**31 - 1
 ACTIVE = frozenset(("queued", "in_progress", "requires_action", "cancelling"))
 
 RunStatus = Literal[
@@ -38,8 +39,8 @@ class RunSettings(Body):
     top_p: TopP | None = None
     stream: bool | None = None
     # The document says at least 256, the hosted API accepted 16 [R].
-    max_prompt_tokens: Annotated[int | None, Field(ge=1)] = None
-    max_completion_tokens: Annotated[int | None, Field(ge=1)] = None
+    max_prompt_tokens: Annotated[int | None, Field(ge=1, le=MOST_TOKENS)] = None
+    max_completion_tokens: Annotated[int | None, Field(ge=1, le=MOST_TOKENS)] = None
     truncation_strategy: TruncationStrategy | None = None
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None

@@ -176,7 +176,7 @@ class TruncationStrategy(Body):
     """Which of the thread's messages the model sees."""
 
     type: Literal["auto", "last_messages"]
-    last_messages: Annotated[int | None, Field(ge=1)] = None
+    last_messages: Annotated[int | None, Field(ge=1, le=2**31 - 1)] = None
 
     @model_validator(mode="after")
     def _last_messages_is_given(self) -> "TruncationStrategy":

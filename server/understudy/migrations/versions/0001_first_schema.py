@@ -44,6 +44,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("id"),
         sqlite_autoincrement=True,
     )
+    op.create_index("ix_files_expires_at", "files", ["expires_at"], unique=False)
     op.create_table(
         "threads",
         sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
