@@ -11,6 +11,13 @@ Each is a flag of `understudy serve`, a variable, and a key of the YAML file tha
 `UNDERSTUDY_CONFIG`) names; a flag wins over a variable, a variable over the file. What may be given several times is
 separated by commas in a variable and a list in the file (`models`: a mapping). This page is made by `make docs`.
 
+```yaml
+upstream: ollama
+models: {gpt-4o: llama3.1, "gpt-4*": qwen3}     # UNDERSTUDY_MODELS='gpt-4o=llama3.1,gpt-4*=qwen3'
+api-key: [sk-mine, sk-yours]                    # UNDERSTUDY_API_KEY=sk-mine,sk-yours
+sandbox-timeout: 120
+```
+
 | flag | variable | default | what it is |
 |---|---|---|---|
 """

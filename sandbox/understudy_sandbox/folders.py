@@ -10,8 +10,10 @@ import time
 from itertools import count
 from pathlib import Path
 
-_PREFIX = "us-"
-_LONGEST = 60  # a socket's whole path may take 107 bytes, 103 on macOS
+PREFIX = "understudy-run-"
+LOCK = "run.lock"
+"""Names that nothing else has: what is swept away must be a folder of ours and not, say, somebody's data folder."""
+_LONGEST = 50  # a socket's whole path may take 107 bytes, 103 on macOS
 _YOUNG = 60.0
 
 
@@ -23,8 +25,8 @@ class RunFolders:
         if len(base) > _LONGEST:
             base = "/tmp"  # noqa: S108 - made by mkdtemp below
         sweep(Path(base))
-        self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
-        self._lock = os.open(self.path / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
+        self._lock = os.open(self.path / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         self._numbers = count()
 
@@ -42,7 +44,7 @@ class RunFolders:
 
 def sweep(base: Path) -> None:
     """Delete what servers that were killed left behind."""
-    for path in base.glob(f"{_PREFIX}*"):
+    for path in base.glob(f"{PREFIX}*"):
         try:
             if _abandoned(path):
                 delete_tree(path)
@@ -55,7 +57,7 @@ def _abandoned(path: Path) -> bool:
     if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.geteuid():
         return False
     try:
-        fd = os.open(path / "lock", os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        fd = os.open(path / LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
         # Its server may be between making the folder and locking it.
         return time.time() - info.st_mtime > _YOUNG and _ours(path)

@@ -28,7 +28,7 @@ else:
 print(json.dumps(answer))
 """
 
-_INSTALL = "pip install 'understudy[interpreter]'"
+_INSTALL = "pip install ipykernel pandas matplotlib (the extra `interpreter`)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,8 +59,8 @@ _MESSAGES = (
     (
         r"ModuleNotFoundError|ImportError",
         (
-            "the kernel cannot be imported behind the wall: pip install 'understudy[interpreter]' into the Python that "
-            "--sandbox-python names"
+            "the kernel cannot be imported behind the wall: pip install ipykernel pandas matplotlib "
+            "into the Python that --sandbox-python names"
         ),
     ),
 )

@@ -67,6 +67,11 @@ class Database:
         with Session(self._writer, expire_on_commit=False) as session, session.begin():
             return work(session)
 
+    def check(self) -> None:
+        """Connect. Raises SQLAlchemyError."""
+        with self._reader.connect():
+            pass
+
     def migrate(self) -> None:
         """Bring the schema to SCHEMA_VERSION, all of it or nothing.
 

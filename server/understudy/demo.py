@@ -26,6 +26,7 @@ WEATHER = {
     "description": "The weather in a city.",
     "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
 }
+ANSWER = '{"degrees": 18, "sky": "sunny"}'
 _LISTENING = re.compile(r"listening on (\S+),")
 _START_SECONDS = 60
 
@@ -50,7 +51,7 @@ def demo(settings: Settings, output: Path) -> None:
             _function(client, model)
         except OpenAIError as error:
             raise StartError(f"the demo failed: {error}") from error
-    _say("\nThat was the main job. `understudy serve` starts a server that stays; README.md says how to point at it.")
+    _say("\nThat is all. `understudy serve` starts a server that stays; README.md says how to point at it.")
 
 
 def _analyst(client: "OpenAI", model: str, output: Path) -> None:
@@ -135,8 +136,8 @@ def _function(client: "OpenAI", model: str) -> None:
     while run.status == "requires_action" and run.required_action is not None:
         outputs = []
         for call in run.required_action.submit_tool_outputs.tool_calls:
-            _say(f"the run asks for {call.function.name}({call.function.arguments}); answered: 18 degrees, sunny")
-            outputs.append({"tool_call_id": call.id, "output": '{"degrees": 18, "sky": "sunny"}'})
+            _say(f"the run asks for {call.function.name}({call.function.arguments}); answered: {ANSWER}")
+            outputs.append({"tool_call_id": call.id, "output": ANSWER})
         run = client.beta.threads.runs.submit_tool_outputs_and_poll(
             run_id=run.id,
             thread_id=thread.id,

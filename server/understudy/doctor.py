@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
+from sqlalchemy.exc import SQLAlchemyError
 
+from understudy.database import Database
 from understudy.settings import Settings, StartError
 from understudy.tool_resources import NO_FILE_SEARCH
 from understudy_sandbox import Sandbox
@@ -38,6 +40,8 @@ def doctor(settings: Settings) -> None:
 
 def _findings(settings: Settings) -> Iterator[Finding]:
     yield _data_folder(settings.data_dir)
+    if settings.database_url:
+        yield _database(settings.database_url)
     yield _port(settings)
     yield anyio.run(_sandbox, settings)
     yield "--", "file search", NO_FILE_SEARCH
@@ -55,7 +59,7 @@ def _data_folder(folder: Path) -> Finding:
     present = folder
     while not present.exists():
         present = present.parent
-    if not os.access(present, os.W_OK):
+    if not os.access(present, os.W_OK) or present.is_relative_to("/proc"):
         return "!!", "data folder", f"{folder} cannot be written: name another --data-dir"
     stats = os.statvfs(present)
     free = stats.f_bavail * stats.f_frsize / 1024**3
@@ -66,13 +70,24 @@ def _data_folder(folder: Path) -> Finding:
     )
 
 
+def _database(url: str) -> Finding:
+    try:
+        database = Database(url)
+        database.check()
+    except (ImportError, SQLAlchemyError) as error:
+        reason = str(error.__cause__ or error).strip().splitlines()[0]
+        return "!!", "database", f"{reason}; PostgreSQL needs psycopg: pip install 'psycopg[binary]'"
+    database.close()
+    return "ok", "database", database.url.render_as_string()
+
+
 def _port(settings: Settings) -> Finding:
     where = f"{settings.host}:{settings.port}"
     try:
         with socket.create_server((settings.host, settings.port), reuse_port=False):
             return "ok", "port", f"{where} is free"
-    except OSError as error:
-        return "--", "port", f"{where} is taken ({error.strerror}): an Understudy that runs, or choose another --port"
+    except OSError:
+        return "--", "port", f"{where} is taken: by a running Understudy? Otherwise choose another --port"
 
 
 async def _sandbox(settings: Settings) -> Finding:
@@ -97,8 +112,12 @@ def _upstream(settings: Settings) -> Iterator[Finding]:
     with OpenAI(base_url=settings.upstream, api_key=key, max_retries=0, timeout=30) as client:
         try:
             names = [model.id for model in client.models.list()]
-            shown = ", ".join(names[:5]) + (" …" if len(names) > 5 else "")
-            yield "ok", "upstream", f"{settings.shown_upstream} serves {len(names)} models: {shown}"
+            shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+            yield (
+                "ok",
+                "upstream",
+                f"{settings.shown_upstream} serves {shown}",
+            )
         except OpenAIError as error:
             yield (
                 "!!",
@@ -119,7 +138,10 @@ def _upstream(settings: Settings) -> Iterator[Finding]:
         except OpenAIError as error:
             yield "!!", "tool calls", f"{model} refused a request with tools ({error}): choose a model that calls tools"
             return
-        if answer.choices and answer.choices[0].message.tool_calls:
+        choices = getattr(answer, "choices", None)
+        if choices is None:
+            yield "!!", "tool calls", f"{model} did not answer in the format of Chat Completions"
+        elif choices and choices[0].message.tool_calls:
             yield "ok", "tool calls", f"{model} calls tools"
         else:
             yield (

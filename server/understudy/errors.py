@@ -99,7 +99,9 @@ def missing_parameter(param: str) -> BadRequestError:
 
 def json_error(error: APIError) -> Response:
     """The HTTP answer that carries `error`."""
-    return Response(orjson.dumps(error.body()), error.status, media_type="application/json")
+    # The official clients try again after a 5xx, which helps nothing where a part is not there.
+    headers = {"x-should-retry": "false"} if isinstance(error, NotSupportedError) else None
+    return Response(orjson.dumps(error.body()), error.status, headers, media_type="application/json")
 
 
 def install(app: FastAPI) -> None:
@@ -118,8 +120,10 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     def _http_exception(request: Request, error: HTTPException) -> Response:
         if error.status_code in (404, 405):
-            path = f"{request.method} {request.url.path}"
-            return _api_error(request, NotFoundError(f"Invalid URL ({path})", code="unknown_url"))
+            message = f"Invalid URL ({request.method} {request.url.path})"
+            if not request.url.path.startswith("/v1/"):
+                message += ". The API is at /v1, as in OPENAI_BASE_URL=http://127.0.0.1:8700/v1"
+            return _api_error(request, NotFoundError(message, code="unknown_url"))
         if isinstance(error.__cause__, APIError):
             # FastAPI's own words for whatever goes wrong while it reads a body hide ours.
             return _api_error(request, error.__cause__)

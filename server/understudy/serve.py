@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from understudy import __version__
 from understudy.database import Database, NewerSchemaError
-from understudy.settings import Settings, StartError, UsageError
+from understudy.settings import Settings, StartError, UsageError, unknown_variables
 
 if TYPE_CHECKING:
     from understudy.services import Services
@@ -47,6 +47,8 @@ def serve(settings: Settings) -> None:
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler])
     for library in ("alembic", "httpx", "uvicorn"):
         logging.getLogger(library).setLevel(logging.WARNING)
+    for name in unknown_variables(os.environ):
+        log.warning("%s is no setting: see docs/settings.md", name)
     gc.disable()  # until the server listens: everything that the start makes is kept
     with _lock(settings.data_dir), _listen(settings) as listener:
         settings = replace(settings, port=listener.getsockname()[1])
@@ -90,6 +92,7 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         # uvicorn cuts connections before the application hears of the end: runs end first, and their streams with them.
+        log.info("stopping")
         await self.services().executor.drain(_GRACE_SECONDS - 1)
         await super().shutdown(sockets=sockets)
 
@@ -124,7 +127,7 @@ def _listen(settings: Settings) -> Iterator[socket.socket]:
 def _lock(folder: Path) -> Iterator[None]:
     """Hold the data folder: two servers on one would end each other's runs."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # prompts and uploads are nobody else's business
         file = (folder / "lock").open("a+")
     except OSError as error:
         raise StartError(f"cannot write to {folder} ({error.strerror}): name another --data-dir") from error
@@ -141,7 +144,10 @@ def _lock(folder: Path) -> Iterator[None]:
 
 def _migrate(settings: Settings) -> None:
     """Here as well as in the application's start, where a failure could not be told in one line."""
-    database = Database(settings.database)
+    try:
+        database = Database(settings.database)
+    except (ImportError, SQLAlchemyError) as error:
+        raise StartError(f"--database-url: {error}; PostgreSQL needs: pip install 'psycopg[binary]'") from error
     try:
         database.migrate()
     except (NewerSchemaError, SQLAlchemyError) as error:

@@ -25,6 +25,7 @@ KNOWN_UPSTREAMS = {
     "llamacpp": "http://127.0.0.1:8080/v1",
 }
 PASS_THROUGH = "pass-through"  # noqa: S105
+_SMALLEST = 64 * 1024**2
 SANDBOXES = ("auto", "bubblewrap", "unsafe-local", "off")
 
 
@@ -48,7 +49,16 @@ def _size(value: str) -> int:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", value.strip().lower())
     if not found:
         raise ValueError("expected a size such as 512MiB or 2GiB")
-    return int(float(found[1]) * 1024 ** " kmgt".index(found[2] or " "))
+    size = int(float(found[1]) * 1024 ** " kmgt".index(found[2] or " "))
+    if size < _SMALLEST:
+        raise ValueError(f"{size} bytes are too few: expected a size such as 512MiB or 2GiB")
+    return size
+
+
+def _database_url(value: str) -> str:
+    if not re.match(r"postgresql(\+psycopg)?://", value):
+        raise ValueError("expected postgresql://USER:PASSWORD@HOST/NAME")
+    return value
 
 
 def _positive(number: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -70,9 +80,9 @@ def _one_of(*choices: str) -> Callable[[str], str]:
 
 
 def _port(value: str) -> int:
-    if not 0 <= (port := int(value)) <= 65535:
+    if not value.isdecimal() or int(value) > 65535:
         raise ValueError("expected a port from 0 (any free one) to 65535")
-    return port
+    return int(value)
 
 
 def _upstream(value: str) -> str:
@@ -121,7 +131,9 @@ class Settings:
         "folder of the database, the files and the sandbox",
         lambda value: Path(value).expanduser().absolute(),
     )
-    database_url: str | None = _setting(None, "PostgreSQL URL in the place of the data folder's SQLite database")
+    database_url: str | None = _setting(
+        None, "PostgreSQL URL in the place of the data folder's SQLite database", _database_url
+    )
     upstream: str | None = _setting(
         None, "base URL of a Chat Completions server, or openai, ollama, lmstudio, vllm, llamacpp", _upstream
     )
@@ -142,10 +154,10 @@ class Settings:
     sandbox_memory: int = _setting(
         2 * 1024**3,
         "memory of the code interpreter; in this version a process gets twice that as address space",
-        _positive(_size),
+        _size,
     )
     sandbox_disk: int = _setting(
-        1024**3, "size of one session's /mnt/data; in this version a file may have half of it", _positive(_size)
+        1024**3, "size of one session's /mnt/data; in this version a file may have half of it", _size
     )
     embedder: str = _setting("none", "embedding model of file search", _embedder)
     max_tool_rounds: int = _setting(32, "rounds of tool calls after which a run fails", _positive(int))
@@ -233,6 +245,12 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> S
     return settings
 
 
+def unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    """`UNDERSTUDY_*` variables that are no setting: misspelt, most likely."""
+    known = {"UNDERSTUDY_CONFIG", *(f"UNDERSTUDY_{one.name.upper()}" for one in fields(Settings))}
+    return sorted(name for name in environ if name.startswith("UNDERSTUDY_") and name not in known)
+
+
 def _read_file(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text()) or {}
@@ -258,9 +276,10 @@ def _parse(one: Any, value: Any, source: str) -> Any:
             value = [f"{name}={served}" for name, served in value.items()]
         items = value if isinstance(value, list) else str(value).split(",")
         texts = [str(item).strip() for item in items if str(item).strip()]
+        value = ",".join(texts)
         return tuple(_pair(text) for text in texts) if one.name == "models" else tuple(texts)
     except ValueError as error:
-        shown = "" if "key" in one.name else f" {value!r}"
+        shown = "" if one.name in ("upstream_key", "api_key", "database_url") else f" {value!r}"
         raise UsageError(f"{source}{shown}: {error}") from error
 
 
