@@ -147,7 +147,7 @@ async def test_a_missing_filter_is_found(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_the_canary_finds_this_process_unwalled(tmp_path: Path) -> None:
-    """Outside a jail hardly a wall holds. In a process of its own: where it may, the canary enters another namespace."""
+    """Outside a jail hardly a wall holds. A process of its own, since the canary enters another user namespace."""
     secret = tmp_path / "secret"
     secret.touch()
     told = {
