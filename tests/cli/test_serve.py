@@ -97,10 +97,14 @@ def test_health(offline_server: ServerProcess) -> None:
 def test_keys(tmp_path: Path) -> None:
     server = ServerProcess(tmp_path / "data", environ={"UNDERSTUDY_API_KEY": "sk-one,sk-two"})
     for key in ("sk-one", "sk-two"):
-        assert OpenAI(base_url=server.url, api_key=key).models.list().data
+        with OpenAI(base_url=server.url, api_key=key) as client:
+            assert client.models.list().data
     assert httpx.get(f"{server.url}/models", headers={"api-key": "sk-two"}).status_code == 200
-    with pytest.raises(openai.AuthenticationError) as caught:
-        OpenAI(base_url=server.url, api_key="sk-three-is-wrong").models.list()
+    with (
+        OpenAI(base_url=server.url, api_key="sk-three-is-wrong") as client,
+        pytest.raises(openai.AuthenticationError) as caught,
+    ):
+        client.models.list()
     assert caught.value.code == "invalid_api_key"
     assert httpx.get(f"{server.url}/models").status_code == 401
     assert httpx.get(f"{server.root}/health").status_code == 200
