@@ -1,6 +1,7 @@
 """A Chat Completions server that says what a test scripted. The only thing in the tests that is not real."""
 
 import asyncio
+import random
 import threading
 import time
 import uuid
@@ -78,6 +79,7 @@ class ScriptedUpstream:
         routes = [
             Route("/{prefix:path}/chat/completions", self._complete, methods=["POST"]),
             Route("/v1/models", self._models),
+            Route("/v1/embeddings", _embed, methods=["POST"]),
         ]
         config = uvicorn.Config(Starlette(routes=routes), port=0, log_level="error")
         self._server = uvicorn.Server(config)
@@ -138,6 +140,21 @@ class ScriptedUpstream:
             yield b"data: " + (chunk.encode() if isinstance(chunk, str) else orjson.dumps(chunk)) + b"\n\n"
         if not reply.cut:
             yield b"data: [DONE]\n\n"
+
+
+async def _embed(request: Request) -> Response:
+    """A random direction for each text, the same for the same one."""
+    body = orjson.loads(await request.body())
+    data = [
+        {"object": "embedding", "index": index, "embedding": _direction(text)}
+        for index, text in enumerate(body["input"])
+    ]
+    return JSONResponse({"object": "list", "data": data, "model": body["model"], "usage": {"total_tokens": 1}})
+
+
+def _direction(text: str) -> list[float]:
+    numbers = random.Random(text)
+    return [numbers.uniform(-1, 1) for _ in range(32)]
 
 
 def _whole(reply: Reply) -> JSON:

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from sqlmodel import Session, col, select
 
 from understudy import __version__, clock, crud, errors, tables
+from understudy import vector_stores as store_rows
 from understudy.auth import Gate
 from understudy.chat_models.base import ChatModel
 from understudy.chat_models.offline import OfflineModel
@@ -17,13 +18,29 @@ from understudy.chat_models.upstream import Upstream
 from understudy.database import Database
 from understudy.errors import NotFoundError
 from understudy.file_storage import FileStorage
-from understudy.routes import assistants, control, files, messages, models, run_steps, runs, threads
+from understudy.ingestion import Ingestion
+from understudy.retrieval_folder import RetrievalFolder
+from understudy.routes import (
+    assistants,
+    control,
+    file_batches,
+    files,
+    messages,
+    models,
+    run_steps,
+    runs,
+    threads,
+    vector_store_files,
+    vector_stores,
+)
 from understudy.runs.code_interpreter import CodeInterpreter
 from understudy.runs.executor import RunExecutor
+from understudy.runs.file_search import FileSearch
 from understudy.runs.lifecycle import mend_after_crash
 from understudy.services import Services
 from understudy.settings import Settings
 from understudy.supervisor import Supervisor
+from understudy.vector_search import VectorSearch
 from understudy_sandbox import Sandbox, SandboxLimits
 
 log = logging.getLogger("understudy")
@@ -50,7 +67,10 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
     )
     # /threads/runs comes before /threads/{thread_id}, which would match it.
-    resources = (assistants, runs, threads, messages, run_steps, files, models)
+    resources = (
+        *(assistants, runs, threads, messages, run_steps, files, models),
+        *(vector_stores, vector_store_files, file_batches),
+    )
     for router in (*(resource.router for resource in resources), control.unsupported):
         app.include_router(router, prefix="/v1")
     app.include_router(control.router)
@@ -68,13 +88,33 @@ async def _open(settings: Settings, chat_model: ChatModel, stack: AsyncExitStack
     stack.push_async_callback(chat_model.aclose)
     sandbox = _sandbox(settings)
     stack.push_async_callback(sandbox.aclose)
-    supervisor = await stack.enter_async_context(Supervisor())
+    supervisor = Supervisor()
+    retrieval = RetrievalFolder(settings, supervisor)
+    stack.push_async_callback(retrieval.aclose)
+    await stack.enter_async_context(supervisor)
+    ingestion = Ingestion(database, storage, retrieval, supervisor)
+    vector_search = VectorSearch(database, retrieval)
     code_interpreter = CodeInterpreter(sandbox, database, storage)
-    executor = RunExecutor(settings, database, supervisor, chat_model, storage, code_interpreter)
-    services = Services(settings, database, storage, chat_model, sandbox, code_interpreter, executor)
+    file_search = FileSearch(vector_search, ingestion, database)
+    executor = RunExecutor(settings, database, supervisor, chat_model, storage, code_interpreter, file_search)
+    services = Services(
+        settings,
+        database,
+        storage,
+        chat_model,
+        sandbox,
+        retrieval,
+        ingestion,
+        vector_search,
+        code_interpreter,
+        executor,
+    )
     await _resume(services)
+    ingestion.start()
     supervisor.start("sweeper", lambda: _sweep(services))
     supervisor.start("sandbox probe", lambda: _probe(sandbox))
+    if retrieval.hint:
+        log.warning("file search: %s", retrieval.hint)
     return services
 
 
@@ -102,12 +142,13 @@ async def _probe(sandbox: Sandbox) -> None:
 
 
 async def _sweep(services: Services) -> None:
-    """Do what has fallen due: runs and files expire, old tombstones go."""
+    """Do what has fallen due: runs, files and vector stores expire, old tombstones go."""
     for tick in itertools.count():
         await clock.sleep(_SWEEP_SECONDS)
         try:
             await services.executor.expire_due()
             await _expire_files(services)
+            await _expire_stores(services)
             if tick % _TOMBSTONE_SECONDS == 0:
                 oldest = clock.now() - _TOMBSTONE_SECONDS
                 await services.database.write(partial(crud.forget_tombstones, older_than=oldest))
@@ -119,10 +160,15 @@ async def _sweep(services: Services) -> None:
 async def _expire_files(services: Services) -> None:
     for file_id in await services.database.read(_expired_files):
         try:
-            await services.database.write(partial(files.delete_row, file_id=file_id))
+            await files.remove(services, file_id)
         except NotFoundError:
             log.debug("%s was deleted when it expired", file_id)
-        await services.storage.delete(file_id)
+
+
+async def _expire_stores(services: Services) -> None:
+    if await services.database.read(store_rows.any_due):
+        for store_id in await services.database.write(store_rows.sweep):
+            await services.ingestion.forget_store(store_id)
 
 
 def _expired_files(session: Session) -> list[str]:

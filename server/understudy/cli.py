@@ -40,6 +40,12 @@ def _parser() -> argparse.ArgumentParser:
         "build", help="download its weights and build its file, once"
     )
     build.add_argument("--force", action="store_true", help="also where there is one")
+    add_flags(commands.add_parser("reindex", help="embed the vector stores again that another model has embedded"))
+    evaluation = commands.add_parser("eval", help="measure how file search ranks on documents of your own")
+    evaluation.add_argument(
+        "folder", metavar="FOLDER", help="corpus.jsonl, queries.jsonl and qrels.tsv (BEIR's layout)"
+    )
+    add_flags(evaluation)
     return parser
 
 
@@ -67,4 +73,23 @@ def _model(_settings: Settings, options: dict[str, object]) -> None:
     build(force=bool(options["force"]))
 
 
-_COMMANDS = {"serve": _serve, "demo": _demo, "doctor": _doctor, "model": _model}
+def _reindex(settings: Settings, _options: dict[str, object]) -> None:
+    from understudy.reindex import reindex
+
+    reindex(settings)
+
+
+def _eval(settings: Settings, options: dict[str, object]) -> None:
+    from understudy.evaluate import evaluate
+
+    evaluate(settings, Path(str(options["folder"])))
+
+
+_COMMANDS = {
+    "serve": _serve,
+    "demo": _demo,
+    "doctor": _doctor,
+    "model": _model,
+    "reindex": _reindex,
+    "eval": _eval,
+}

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Select, bindparam, delete
+from sqlalchemy import bindparam, delete
 from sqlmodel import Session, SQLModel, col, select
 
 from understudy import clock, tables
@@ -21,6 +21,9 @@ _NAMES = {
     tables.Message: "message",
     tables.Run: "run",
     tables.RunStep: "run step",
+    tables.VectorStore: "vector store",
+    tables.FileBatch: "vector store file batch",
+    tables.VectorStoreFile: "file",
 }
 
 
@@ -69,22 +72,29 @@ def list_page(
     session: Session, table: type[Row], params: ListParams, wire: type[Wire], *conditions: Any
 ) -> ListPage[Wire]:
     """The page of `table` that `params` ask for, among the rows that meet `conditions`, as wire objects."""
-    # Core rows, not ORM objects: building those is most of a list's cost, 29 µs each.
-    query = select(*table.__table__.c).where(*conditions)  # type: ignore[attr-defined]
-    rows, has_more = _page(session, table, params, query)
-    data = [wire.model_validate(row) for row in rows]  # type: ignore[attr-defined]
+    rows, has_more = list_rows(session, table, params, *conditions)
+    return as_page(rows, [wire.model_validate(row) for row in rows], has_more)  # type: ignore[attr-defined]
+
+
+def as_page(rows: Sequence[Any], data: list[Wire], has_more: bool) -> ListPage[Wire]:
+    """A page of `rows`, shown as `data`."""
     first, last = (rows[0].id, rows[-1].id) if rows else (None, None)
     return ListPage[Any](data=data, first_id=first, last_id=last, has_more=has_more)
 
 
-def _page(session: Session, table: type[Row], params: ListParams, query: Select[Any]) -> tuple[Sequence[Any], bool]:
+def list_rows(
+    session: Session, table: type[Row], params: ListParams, *conditions: Any, within: str = ""
+) -> tuple[Sequence[Any], bool]:
+    """The rows of a page and whether more follow; `within` is the vector store whose files are listed."""
+    # Core rows, not ORM objects: building those is most of a list's cost, 29 µs each.
+    query = select(*table.__table__.c).where(*conditions)  # type: ignore[attr-defined]
     seq = table.__table__.c.seq  # type: ignore[attr-defined]
     descending = params.order == "desc"
     if params.after:
-        place = _place(session, table, params.after)
+        place = _place(session, table, params.after, within)
         query = query.where(seq < place if descending else seq > place)
     if params.before:
-        place = _place(session, table, params.before)
+        place = _place(session, table, params.before, within)
         query = query.where(seq > place if descending else seq < place)
     # With `before` alone, the page wanted is the one that ends right before the cursor.
     backwards = bool(params.before and not params.after)
@@ -95,21 +105,28 @@ def _page(session: Session, table: type[Row], params: ListParams, query: Select[
     return (rows[::-1] if backwards else rows), has_more
 
 
-def _place(session: Session, table: type[Row], cursor: str) -> int:
-    for seq, object_id in (
-        (col(getattr(table, "seq")), _id(table)),  # noqa: B009
-        (col(tables.Tombstone.seq), col(tables.Tombstone.id)),
-    ):
-        place = session.exec(select(seq).where(object_id == cursor)).first()
+def _place(session: Session, table: type[Row], cursor: str, within: str) -> int:
+    present = select(col(getattr(table, "seq"))).where(_id(table) == cursor)  # noqa: B009
+    if within:
+        present = present.where(col(tables.VectorStoreFile.vector_store_id) == within)
+    deleted = select(tables.Tombstone.seq).where(tables.Tombstone.id == _place_name(cursor, within))
+    for query in (present, deleted):
+        place = session.exec(query).first()
         if place is not None:
             return int(place)
     raise FileNotFoundAPIError(cursor) if table is tables.File else not_found(table, cursor)
 
 
+def _place_name(object_id: str, within: str) -> str:
+    # A file's id is unique within a vector store alone.
+    return f"{within}/{object_id}" if within else object_id
+
+
 def delete_row(session: Session, row: Row) -> None:
     """Delete a row and remember its place in the list."""
     seq, object_id = getattr(row, "seq"), getattr(row, "id")  # noqa: B009
-    session.merge(tables.Tombstone(id=object_id, seq=seq, deleted_at=clock.now()))
+    within = row.vector_store_id if isinstance(row, tables.VectorStoreFile) else ""
+    session.merge(tables.Tombstone(id=_place_name(object_id, within), seq=seq, deleted_at=clock.now()))
     session.delete(row)
 
 

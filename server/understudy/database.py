@@ -14,7 +14,7 @@ from sqlmodel import Session
 
 T = TypeVar("T")
 
-SCHEMA_VERSION = "0001"
+SCHEMA_VERSION = "0002"
 """The newest migration under migrations/versions."""
 
 

@@ -10,8 +10,8 @@ import anyio
 from sqlalchemy.exc import SQLAlchemyError
 
 from understudy.database import Database
+from understudy.retrieval_folder import hint
 from understudy.settings import Settings, StartError
-from understudy.tool_resources import NO_FILE_SEARCH
 from understudy_sandbox import Sandbox
 
 Finding = tuple[str, str, str]
@@ -44,7 +44,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
         yield _database(settings.database_url)
     yield _port(settings)
     yield anyio.run(_sandbox, settings)
-    yield "--", "file search", NO_FILE_SEARCH
+    yield _file_search(settings)
     if settings.upstream is None:
         yield (
             "--",
@@ -102,6 +102,14 @@ async def _sandbox(settings: Settings) -> Finding:
     if verdict.hint:
         return "!!", "code interpreter", verdict.hint
     return "ok", "code interpreter", f"walled by {verdict.wall}"
+
+
+def _file_search(settings: Settings) -> Finding:
+    if found := hint(settings):
+        return "!!" if settings.embedder.startswith("sentence-transformers:") else "--", "file search", found
+    if settings.embedder == "none":
+        return "ok", "file search", "without an embedding model, as --embedder says: words alone decide"
+    return "ok", "file search", f"by meaning ({settings.embedder}) and words"
 
 
 def _upstream(settings: Settings) -> Iterator[Finding]:

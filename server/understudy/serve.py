@@ -51,6 +51,7 @@ def serve(settings: Settings) -> None:
         log.warning("%s is no setting: see docs/settings.md", name)
     gc.disable()  # until the server listens: everything that the start makes is kept
     with _lock(settings.data_dir), _listen(settings) as listener:
+        _check_retrieval(settings.data_dir / "retrieval")
         settings = replace(settings, port=listener.getsockname()[1])
         _check_upstream(settings)
         _migrate(settings)
@@ -140,6 +141,13 @@ def _lock(folder: Path) -> Iterator[None]:
             except OSError as error:
                 raise StartError(f"another Understudy uses {folder}: stop it, or name another --data-dir") from error
         yield
+
+
+def _check_retrieval(folder: Path) -> None:
+    """Refuse a folder that a process other than a server holds. It is opened later, when it is needed."""
+    if folder.exists():
+        with _lock(folder):
+            pass
 
 
 def _migrate(settings: Settings) -> None:

@@ -8,9 +8,12 @@ from fastapi import Depends, Request
 from understudy.chat_models.base import ChatModel
 from understudy.database import Database
 from understudy.file_storage import FileStorage
+from understudy.ingestion import Ingestion
+from understudy.retrieval_folder import RetrievalFolder
 from understudy.runs.code_interpreter import CodeInterpreter
 from understudy.runs.executor import RunExecutor
 from understudy.settings import Settings
+from understudy.vector_search import VectorSearch
 from understudy_sandbox import Sandbox
 
 
@@ -23,6 +26,9 @@ class Services:
     storage: FileStorage
     chat_model: ChatModel
     sandbox: Sandbox
+    retrieval: RetrievalFolder
+    ingestion: Ingestion
+    vector_search: VectorSearch
     code_interpreter: CodeInterpreter
     executor: RunExecutor
 

@@ -108,9 +108,16 @@ def _key(value: str) -> str:
 
 
 def _embedder(value: str) -> str:
-    if value != "none":
-        raise ValueError("file search is not part of this version: only 'none' is known")
+    kind, _, name = value.partition(":")
+    if value not in ("minilm", "none") and not (kind in ("sentence-transformers", "upstream") and name.strip()):
+        raise ValueError("expected minilm, sentence-transformers:NAME, upstream:NAME or none")
     return value
+
+
+def _http_url(value: str) -> str:
+    if not re.match(r"https?://[^/\s]", value) or not _has_valid_port(value):
+        raise ValueError("expected http://HOST:PORT")
+    return value.rstrip("/")
 
 
 def _setting(
@@ -159,7 +166,14 @@ class Settings:
     sandbox_disk: int = _setting(
         1024**3, "size of one session's /mnt/data; in this version a file may have half of it", _size
     )
-    embedder: str = _setting("none", "embedding model of file search", _embedder)
+    embedder: str = _setting(
+        "minilm",
+        "embedding model of file search: minilm, sentence-transformers:NAME, upstream:NAME, or none",
+        _embedder,
+    )
+    chroma_url: str | None = _setting(
+        None, "Chroma server that holds the vector indexes in the place of the data folder", _http_url
+    )
     max_tool_rounds: int = _setting(32, "rounds of tool calls after which a run fails", _positive(int))
     context_window: int = _setting(
         128_000, "tokens that a prompt may have before truncation drops messages from its middle", _positive(int)
@@ -297,3 +311,7 @@ def _check(settings: Settings) -> None:
         )
     if settings.upstream_key and not settings.upstream:
         raise UsageError("--upstream-key needs --upstream")
+    if settings.embedder.startswith("upstream:") and not settings.upstream:
+        raise UsageError(f"--embedder {settings.embedder} needs --upstream")
+    if settings.embedder.startswith("upstream:") and settings.upstream_key == PASS_THROUGH:
+        raise UsageError(f"--embedder {settings.embedder} needs --upstream-key KEY: files are embedded for all callers")

@@ -3,12 +3,13 @@
 from typing import Any
 
 from sqlalchemy import JSON as JSON_TYPE
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, String, text
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, String, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 JSON = dict[str, Any]
 ACTIVE = ("queued", "in_progress", "requires_action", "cancelling")
 _ACTIVE_RUN = text(f"status IN ({', '.join(repr(status) for status in ACTIVE)})")
+_WAITING_FILE = text("status = 'in_progress'")
 
 
 def _seq() -> Any:
@@ -174,6 +175,70 @@ class File(SQLModel, table=True):
     expires_at: int | None = Field(default=None, index=True)
     status: str = "processed"
     status_details: str | None = None
+
+
+class VectorStore(SQLModel, table=True):
+    """See schemas/vector_stores.py. Its files are counted, whenever it is shown.
+
+    `expires_at` moves with `last_active_at`. The sweeper makes `status` expired once that time has come.
+    """
+
+    __tablename__ = "vector_stores"
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    seq: int | None = _seq()
+    id: str = Field(unique=True)
+    created_at: int
+    name: str | None = None
+    description: str | None = None
+    expires_after: JSON | None = _json()
+    expires_at: int | None = Field(default=None, index=True)
+    last_active_at: int
+    status: str = "completed"
+    metadata_: dict[str, str] = _metadata()
+
+
+class VectorStoreFile(SQLModel, table=True):
+    """See schemas/vector_store_files.py. `id` is the file's; `seq`, never reused, is what retrieval knows it by."""
+
+    __tablename__ = "vector_store_files"
+    __table_args__ = (
+        UniqueConstraint("vector_store_id", "id"),
+        # Counts and usage are sums over this index alone.
+        Index("vector_store_files_counted", "vector_store_id", "status", "usage_bytes"),
+        Index("vector_store_files_of_batch", "batch_id", "status"),
+        Index("vector_store_files_waiting", "seq", sqlite_where=_WAITING_FILE, postgresql_where=_WAITING_FILE),
+        {"sqlite_autoincrement": True},
+    )
+
+    seq: int | None = _seq()
+    id: str = Field(index=True)
+    created_at: int
+    vector_store_id: str = Field(
+        sa_column=Column(String, ForeignKey("vector_stores.id", ondelete="CASCADE"), nullable=False)
+    )
+    batch_id: str | None = None
+    status: str = "in_progress"
+    last_error: JSON | None = _json()
+    usage_bytes: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+    max_chunk_size_tokens: int
+    chunk_overlap_tokens: int
+    attributes: JSON = _json(dict)
+
+
+class FileBatch(SQLModel, table=True):
+    """See schemas/file_batches.py. Its files name it; what became of them is counted."""
+
+    __tablename__ = "file_batches"
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    seq: int | None = _seq()
+    id: str = Field(unique=True)
+    created_at: int
+    vector_store_id: str = Field(
+        sa_column=Column(String, ForeignKey("vector_stores.id", ondelete="CASCADE"), nullable=False, index=True)
+    )
+    cancelled: bool = False
 
 
 class Tombstone(SQLModel, table=True):

@@ -7,18 +7,28 @@ from sqlalchemy import String, cast
 from sqlmodel import Session, col, select
 
 from understudy import tables
-from understudy.errors import BadRequestError, NotSupportedError, missing_parameter
+from understudy.crud import get_or_404
+from understudy.errors import BadRequestError, missing_parameter
 from understudy.schemas.base import JSON
 from understudy.schemas.messages import Attachment, ImageFilePart, MessageCreate
-from understudy.schemas.tools import ToolResources
+from understudy.schemas.tools import FileSearchResources, ToolResources
+from understudy.vector_stores import THREAD_EXPIRES_AFTER, add_files, get_live, insert_store, new_files
+from understudy_retrieval.parsing.types import is_supported, suffix_of
 
-NO_FILE_SEARCH = "File search is not part of this version of Understudy: vector stores come with the next one."
+_SUPPORTED_FILES = "https://platform.openai.com/docs/assistants/tools/file-search/supported-files"
 
 
-def merged(session: Session, present: JSON, wanted: ToolResources | None, tools: list[JSON]) -> JSON:
+def merged(
+    session: Session,
+    present: JSON,
+    wanted: ToolResources | None,
+    tools: list[JSON],
+    new_stores_expire_after: JSON | None = None,
+) -> JSON:
     """`present` with the tools that `wanted` names replaced, and the empty list that the API shows for a tool.
 
-    Raises NotFoundError for unknown files, NotSupportedError for vector stores.
+    Raises BadRequestError for unknown files and those of types that cannot be searched, NotFoundError for unknown
+    vector stores.
     """
     resources = dict(present)
     if wanted is not None and wanted.code_interpreter is not None:
@@ -26,29 +36,75 @@ def merged(session: Session, present: JSON, wanted: ToolResources | None, tools:
         check_files(session, file_ids, "tool_resources.code_interpreter.file_ids")
         resources["code_interpreter"] = {"file_ids": file_ids}
     if wanted is not None and wanted.file_search is not None:
-        if wanted.file_search.vector_store_ids or wanted.file_search.vector_stores:
-            raise NotSupportedError(NO_FILE_SEARCH, param="tool_resources.file_search")
-        resources["file_search"] = {"vector_store_ids": []}
+        store_ids = _stores(session, wanted.file_search, new_stores_expire_after)
+        resources["file_search"] = {"vector_store_ids": store_ids}
     if "code_interpreter" not in resources and {"type": "code_interpreter"} in tools:
         resources = {"code_interpreter": {"file_ids": []}, **resources}
     return resources
 
 
+def _stores(session: Session, wanted: FileSearchResources, expire_after: JSON | None) -> list[str]:
+    """The vector stores that are named, or made of what is given inline."""
+    place = "tool_resources.file_search"
+    if wanted.vector_store_ids and wanted.vector_stores:
+        raise BadRequestError(
+            "Mutually exclusive parameters: 'vector_store_ids' and 'vector_stores'. Give one of them.",
+            param=f"{place}.vector_stores",
+            code="mutually_exclusive_parameters",
+        )
+    for store_id in wanted.vector_store_ids or []:
+        get_or_404(session, tables.VectorStore, store_id)
+    store_ids = list(wanted.vector_store_ids or [])
+    for number, given in enumerate(wanted.vector_stores or []):
+        file_ids = given.file_ids or []
+        check_files(session, file_ids, f"{place}.vector_stores[{number}].file_ids")
+        _check_types(session, file_ids)
+        files = new_files(file_ids, given.chunking_strategy)
+        store = insert_store(session, files, expires_after=expire_after, metadata=given.metadata)
+        store_ids.append(store.id)
+    return store_ids
+
+
 def attach(session: Session, thread: tables.Thread, attachments: Iterable[Attachment], param: str) -> None:
     """Add a message's attachments to the thread's resources [D]."""
-    present = thread.tool_resources.get("code_interpreter", {}).get("file_ids", [])
-    added = []
+    added: dict[str, list[str]] = {"code_interpreter": [], "file_search": []}
     for number, attachment in enumerate(attachments):
         if not attachment.tools:
             raise missing_parameter(f"{param}attachments[{number}].tools")
-        if any(tool.type == "file_search" for tool in attachment.tools):
-            raise NotSupportedError(NO_FILE_SEARCH, param=f"{param}attachments[{number}].tools")
         check_files(session, [attachment.file_id], f"{param}attachments[{number}].file_id", listed=False)
-        added.append(attachment.file_id)
-    if added:
-        file_ids = list(dict.fromkeys([*present, *added]))
+        for tool in attachment.tools:
+            added[tool.type].append(attachment.file_id)
+    if added["code_interpreter"]:
+        present = thread.tool_resources.get("code_interpreter", {}).get("file_ids", [])
+        file_ids = list(dict.fromkeys([*present, *added["code_interpreter"]]))
         thread.tool_resources = thread.tool_resources | {"code_interpreter": {"file_ids": file_ids}}
-        session.add(thread)
+    if added["file_search"]:
+        store_id = _attach_to_store(session, thread, added["file_search"])
+        thread.tool_resources = thread.tool_resources | {"file_search": {"vector_store_ids": [store_id]}}
+    session.add(thread)
+
+
+def _attach_to_store(session: Session, thread: tables.Thread, file_ids: list[str]) -> str:
+    """Put files into the thread's vector store, a new one where it has none or that was deleted; its id."""
+    _check_types(session, file_ids)
+    for store_id in thread.tool_resources.get("file_search", {}).get("vector_store_ids", []):
+        if session.exec(select(tables.VectorStore.id).where(tables.VectorStore.id == store_id)).first() is not None:
+            add_files(session, get_live(session, store_id), new_files(file_ids))
+            return str(store_id)
+    return insert_store(session, new_files(file_ids), expires_after=THREAD_EXPIRES_AFTER).id
+
+
+def _check_types(session: Session, file_ids: list[str]) -> None:
+    """Raises BadRequestError for files whose type cannot be searched."""
+    names = session.exec(select(tables.File.filename).where(col(tables.File.id).in_(file_ids)))
+    refused = {suffix_of(name) or "none" for name in names if not is_supported(name)}
+    if refused:
+        raise BadRequestError(
+            f"Files with extensions [{', '.join(sorted(refused))}] are not supported for retrieval. "
+            f"See {_SUPPORTED_FILES}",
+            param="file_ids",
+            code="unsupported_file",
+        )
 
 
 def check_message_files(session: Session, body: MessageCreate, param: str) -> None:
@@ -60,8 +116,8 @@ def check_message_files(session: Session, body: MessageCreate, param: str) -> No
             )
 
 
-def check_files(session: Session, file_ids: list[str], param: str, *, listed: bool = True) -> None:
-    """Raises BadRequestError for what is no file id, and for files that are not there."""
+def check_file_ids(file_ids: list[str], param: str, *, listed: bool = True) -> None:
+    """Raises BadRequestError for what is no file id."""
     for number, file_id in enumerate(file_ids):
         if not file_id.startswith("file"):
             place = f"{param}[{number}]" if listed else param
@@ -70,6 +126,11 @@ def check_files(session: Session, file_ids: list[str], param: str, *, listed: bo
                 param=place,
                 code="invalid_value",
             )
+
+
+def check_files(session: Session, file_ids: list[str], param: str, *, listed: bool = True) -> None:
+    """Raises BadRequestError for what is no file id, and for files that are not there."""
+    check_file_ids(file_ids, param, listed=listed)
     known = set(session.exec(select(tables.File.id).where(col(tables.File.id).in_(file_ids))))
     if missing := [file_id for file_id in file_ids if file_id not in known]:
         raise BadRequestError(f"No file found with id '{missing[0]}'.", param=param)

@@ -82,7 +82,8 @@ def path(loc: Iterable[Any], body: object) -> str:
             found += f".{part}" if found else str(part)
             current = current[part]
         elif body is None or (position == len(parts) - 1 and isinstance(current, Mapping)):
-            found += f".{part}" if found else str(part)
+            name = str(part).removesuffix("[]")  # lists in a query: `include[]`
+            found += f".{name}" if found else name
     return found
 
 

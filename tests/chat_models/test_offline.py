@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 from understudy.chat_models.base import JSON, ChatModel, ChatRequest, Delta, Finish, TextDelta, ToolCallDelta
 from understudy.chat_models.offline import LABEL, OfflineModel
 from understudy.chat_models.offline_code import program
+from understudy.runs import citations
 
 ANALYSE = "Please analyse the attached sales data and identify the best and worst performing months."
 PLOT = "Can you plot revenue over time and describe the trend?"
@@ -56,6 +57,14 @@ CODE: JSON = {
     },
 }
 
+SEARCH: JSON = {
+    "type": "function",
+    "function": {
+        "name": "file_search",
+        "parameters": {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]},
+    },
+}
+
 
 def ask(text: str | list[JSON], *tools: JSON, after: list[JSON] | None = None, **fields: Any) -> list[Delta]:
     messages: list[JSON] = [
@@ -65,6 +74,8 @@ def ask(text: str | list[JSON], *tools: JSON, after: list[JSON] | None = None, *
     ]
     if CODE in tools:
         fields["code_interpreter"] = "code_interpreter"
+    if SEARCH in tools:
+        fields["file_search"] = "file_search"
     request = ChatRequest(model="gpt-4.1", messages=messages, tools=list(tools), **fields)
 
     async def collect() -> list[Delta]:
@@ -322,6 +333,65 @@ def test_forced_code() -> None:
     assert "iterdir" in calls_of(ask("Hello", CODE, tool_choice="required"))[0][1]["code"]
     assert calls_of(ask("Hello", CODE, WEATHER, tool_choice="required"))[0][0] == "get_weather"
     assert text_of(ask("what is 2*3", CODE, tool_choice="none"))
+
+
+# Files that are searched
+
+RISKS = """Risk Factors
+Three risk factors stood out in the fourth quarter. First, supply chain delays: gear hubs ran
+five weeks late. Second, exchange rates."""
+OUTLOOK = "Outlook\n\nThe annual meeting takes place on 14 June. Investment stays at 9 million euros."
+
+
+def found(*passages: tuple[str, str]) -> str:
+    results = [{"file_name": name, "content": [{"type": "text", "text": text}]} for name, text in passages]
+    return citations.told({"queries": ["q"], "number": 2, "results": results})
+
+
+def test_files_are_searched_with_the_users_words() -> None:
+    question = "What were the key\nrisk factors?"
+    stores: Any = {"vector_stores": ("vs_1",)}
+    expected = [("file_search", {"query": "What were the key risk factors?"})]
+    assert calls_of(ask(question, SEARCH, **stores)) == expected
+    assert calls_of(ask(question, SEARCH, CODE, WEATHER, code_files=("a.pdf",), **stores)) == expected
+    assert calls_of(ask(question, SEARCH, CODE, code_files=("a.csv",), **stores))[0][0] == "code_interpreter"
+    assert calls_of(ask("get_weather in Oslo", SEARCH, WEATHER, **stores))[0][0] == "get_weather"
+    assert calls_of(ask("Use the file search", SEARCH, **stores))[0][1] == {"query": "Use the file search"}
+    assert text_of(ask(question, SEARCH)).startswith(f"{LABEL} No model")
+    assert text_of(ask(question, SEARCH, tool_choice="none", **stores)).startswith(f"{LABEL} No model")
+    assert text_of(ask(" ", SEARCH, **stores))
+
+
+def test_forced_search() -> None:
+    forced = {"type": "function", "function": {"name": "file_search"}}
+    assert calls_of(ask("Hello", SEARCH, CODE, tool_choice=forced)) == [("file_search", {"query": "Hello"})]
+    assert calls_of(ask("Hello", SEARCH, tool_choice="required"))[0][0] == "file_search"
+
+
+def test_the_best_passage_is_quoted_with_its_mark() -> None:
+    output = found(("q4.pdf", RISKS), ("q4.pdf", OUTLOOK))
+    text = text_of(ask("What were the key risk factors?", SEARCH, after=answered("file_search", output)))
+    assert text.startswith(LABEL)
+    assert '"Risk Factors Three risk factors stood out in the fourth quarter. First, supply chain delays: gear' in text
+    assert text.endswith('Second, exchange rates." 【2:0†q4.pdf】')
+    when = "When is the annual meeting?"
+    text = text_of(ask(when, SEARCH, after=answered("file_search", found(("a b.pdf", OUTLOOK), ("q4.pdf", RISKS)))))
+    assert 'in a b.pdf: "The annual meeting takes place on 14 June. Investment' in text
+    assert "【2:1" not in text
+
+
+def test_long_and_odd_passages() -> None:
+    for passage in ("word " * 30_000, "x" * 100_000, "\n\n", "- a\n- b", ".\n" * 50_000):
+        after = answered("file_search", found(("a.txt", passage)))
+        text = text_of(ask("word", SEARCH, after=after))
+        assert text.endswith("【2:0†a.txt】")
+        assert len(text) < 600
+
+
+def test_nothing_found() -> None:
+    text = text_of(ask("Who?", SEARCH, after=answered("file_search", citations.NOTHING_FOUND)))
+    assert "found nothing" in text
+    assert "【" not in text
 
 
 # The programs run, in a process that does what a kernel does: what `plt.show()` shows is an image

@@ -1,5 +1,6 @@
 """The command: flags, variables, the config file, refusals in one line; crashes and restarts."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -42,6 +43,9 @@ def _run(*arguments: str, **variables: str) -> tuple[int, str]:
         (["--database-url", "mysql://x"], "expected postgresql://"),
         (["--sandbox-memory", "512"], "expected a size such as 512MiB"),
         (["--sandbox", "none"], "expected one of auto, bubblewrap"),
+        (["--embedder", "large"], "expected minilm, sentence-transformers:NAME"),
+        (["--embedder", "upstream:e"], "--embedder upstream:e needs --upstream"),
+        (["--chroma-url", "localhost:8000"], "expected http://HOST:PORT"),
         (["--config", "/nowhere.yaml"], "/nowhere.yaml: No such file"),
         (["--port", "18700", "--upstream", "http://localhost:18700/v1"], "is this server itself"),
     ],
@@ -72,6 +76,17 @@ def test_a_taken_port_and_a_taken_folder(offline_server: ServerProcess, tmp_path
     assert "Traceback" not in stderr
 
 
+def test_a_taken_retrieval_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "retrieval"
+    folder.mkdir(parents=True)
+    with (folder / "lock").open("a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        code, stderr = _run("serve", "--port", "0", "--data-dir", str(tmp_path / "data"))
+    assert code == 1
+    assert f"another Understudy uses {folder}" in stderr.strip().splitlines()[-1]
+    assert "Traceback" not in stderr
+
+
 def test_config_file_variables_and_flags(tmp_path: Path, upstream: ScriptedUpstream) -> None:
     config = tmp_path / "understudy.yaml"
     config.write_text(f"upstream: http://127.0.0.1:9/v1\nmodels:\n  gpt-4o: a\n  o3: b\ndata-dir: {tmp_path / 'x'}\n")
@@ -91,6 +106,7 @@ def test_health(offline_server: ServerProcess) -> None:
     health = offline_server.health()
     assert health["status"] == "ok"
     assert health["sandbox"] == {"wall": "bubblewrap", "hint": None}
+    assert health["embedder"] == {"name": "minilm", "hint": None}
     assert set(health) == {"status", "version", "model", "sandbox", "embedder"}
 
 
@@ -243,4 +259,6 @@ def test_demo(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     for shown in ("best revenue: May (22000)", "worst revenue: Mar (11000)", "pd.read_csv", "get_weather", "18"):
         assert shown in done.stdout
+    assert 'in q4_report.pdf: "Risk Factors Three risk factors stood out' in done.stdout
+    assert "its citation 【0:0†q4_report.pdf】 points to q4_report.pdf" in done.stdout
     assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG")

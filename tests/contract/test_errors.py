@@ -168,6 +168,9 @@ def test_unknown_ids(server: ServerProcess, client: OpenAI) -> None:
         f"/threads/{thread}/runs/run_x/steps": "No run found with id 'run_x'.",
         f"/threads/{thread}/runs/run_x/steps/step_x": "No run step found with id 'step_x'.",
         "/files/file-x": "No such File object: file-x",
+        "/vector_stores/vs_x": "No vector store found with id 'vs_x'.",
+        "/vector_stores/vs_x/files": "No vector store found with id 'vs_x'.",
+        "/vector_stores/vs_x/file_batches/vsfb_x": "No vector store found with id 'vs_x'.",
     }.items():
         status, error = _error(server, "GET", path)
         assert (status, error["message"], error["code"]) == (404, message, None)
@@ -175,12 +178,9 @@ def test_unknown_ids(server: ServerProcess, client: OpenAI) -> None:
     assert (status, error["message"]) == (404, "No assistant found with id 'asst_x'.")
 
 
-def test_file_search_is_announced(server: ServerProcess) -> None:
-    for method, path in {"POST": "/vector_stores", "GET": "/vector_stores/vs_1/files"}.items():
-        status, error = _error(server, method, path)
-        assert (status, error["type"]) == (501, "not_supported")
-    body = {"tool_resources": {"file_search": {"vector_store_ids": ["vs_1"]}}}
-    assert _error(server, "POST", "/threads", json=body)[0] == 501
+def test_uploads_in_parts_are_announced(server: ServerProcess) -> None:
+    status, error = _error(server, "POST", "/uploads")
+    assert (status, error["type"]) == (501, "not_supported")
 
 
 def test_the_log_has_no_traceback(server: ServerProcess) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.retrieval.reference import TEXTS, cosines
-from understudy_retrieval.embedding import minilm
+from understudy_retrieval.embedding import minilm, model_files
 from understudy_retrieval.embedding.base import Embedder
 from understudy_retrieval.embedding.minilm import MinilmEmbedder
 from understudy_retrieval.embedding.model_files import find_model
@@ -90,8 +90,8 @@ def test_nothing_heavy_is_imported_before_it_is_used(folder: Path) -> None:
 
 
 def test_a_damaged_model_says_what_to_do(folder: Path, tmp_path: Path) -> None:
-    (tmp_path / minilm.MODEL).write_bytes((folder / minilm.MODEL).read_bytes()[:1000])
-    (tmp_path / minilm.TOKENIZER).write_bytes((folder / minilm.TOKENIZER).read_bytes())
+    (tmp_path / model_files.MODEL).write_bytes((folder / model_files.MODEL).read_bytes()[:1000])
+    (tmp_path / model_files.TOKENIZER).write_bytes((folder / model_files.TOKENIZER).read_bytes())
     with pytest.raises(EmbeddingError, match="understudy model build --force"):
         MinilmEmbedder(tmp_path).embed(["text"])
 
@@ -101,7 +101,7 @@ def test_the_model_is_looked_for_in_the_package_then_in_the_cache(tmp_path: Path
     assert find_model([package, cache]) is None
     for folder in (cache, package):
         folder.mkdir()
-        (folder / minilm.TOKENIZER).touch()
+        (folder / model_files.TOKENIZER).touch()
         assert find_model([folder]) is None
-        (folder / minilm.MODEL).touch()
+        (folder / model_files.MODEL).touch()
         assert find_model([package, cache]) == folder

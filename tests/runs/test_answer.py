@@ -4,14 +4,19 @@ import json
 
 import pytest
 
-from understudy.runs.answer import PREFIX, LinkScanner, candidates
+from understudy.runs.answer import candidates
+from understudy.runs.scanner import PREFIX, Piece, Scanner
 from understudy.runs.tool_calls import CodeArgument, outputs_text
 from understudy.validation import path
 
 
-def _scan(text: str, size: int) -> list[tuple[str, bool]]:
-    scanner = LinkScanner()
-    found: list[tuple[str, bool]] = []
+def _links() -> Scanner:
+    return Scanner(links=True, marks=False)
+
+
+def _scan(text: str, size: int) -> list[Piece]:
+    scanner = _links()
+    found: list[Piece] = []
     for start in range(0, len(text), size):
         found += scanner.feed(text[start : start + size])
     return [*found, *scanner.flush()]
@@ -32,16 +37,16 @@ def _scan(text: str, size: int) -> list[tuple[str, bool]]:
 def test_links_are_found_however_they_stream(text: str, links: list[str], size: int) -> None:
     pieces = _scan(text, size)
     assert "".join(piece for piece, _ in pieces) == text
-    assert [piece for piece, is_link in pieces if is_link] == links
+    assert [piece for piece, kind in pieces if kind == "link"] == links
 
 
 def test_plain_text_is_not_held_back() -> None:
-    assert list(LinkScanner().feed("sales")) == [("sale", False)]
-    assert list(LinkScanner().feed("hello ")) == [("hello ", False)]
+    assert list(_links().feed("sales")) == [("sale", "text")]
+    assert list(_links().feed("hello ")) == [("hello ", "text")]
 
 
 def test_a_link_without_end_is_let_go() -> None:
-    assert list(LinkScanner().feed(PREFIX + "x" * 600))
+    assert list(_links().feed(PREFIX + "x" * 600))
 
 
 def test_candidates_shorten() -> None:
@@ -100,6 +105,7 @@ def test_outputs_as_the_model_reads_them() -> None:
         (("metadata", "k", "[key]"), {"metadata": {"k": ""}}, "metadata.k"),
         (("model",), {}, "model"),
         (("limit",), None, "limit"),
+        (("include[]", 0), None, "include[0]"),
     ],
 )
 def test_paths_leave_out_pydantics_tags(loc: tuple[object, ...], body: object, expected: str) -> None:

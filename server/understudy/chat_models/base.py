@@ -31,6 +31,10 @@ class ChatRequest:
     """Name under which the code interpreter is among `tools`, None where it is not."""
     code_files: tuple[str, ...] = ()
     """Names of the files that lie in the code interpreter's /mnt/data."""
+    file_search: str | None = None
+    """Name under which the file search is among `tools`, None where it is not."""
+    vector_stores: tuple[str, ...] = ()
+    """Ids of the vector stores that the file search reads."""
     caller_key: str | None = None
     """API key of the client that started the run; only a pass-through upstream uses it."""
 

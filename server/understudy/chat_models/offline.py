@@ -1,7 +1,7 @@
 """The model that answers where no upstream is configured: deterministic, labelled, never any network.
 
-What it does, in this order: report tool outputs; call a function that is forced or named; run code; answer in the JSON
-format asked for; else echo.
+What it does, in this order: report tool outputs; call a function that is forced or named; run code; search the files;
+answer in the JSON format asked for; else echo.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import AsyncGenerator, Iterator
 
-from understudy.chat_models import offline_code
+from understudy.chat_models import offline_code, offline_search
 from understudy.chat_models.base import JSON, ChatRequest, Delta, Finish, TextDelta, ToolCallDelta, Usage
 from understudy.chat_models.json_schema import example
 from understudy.chat_models.pattern import UnsatisfiableError
@@ -110,7 +110,7 @@ def _tool_outputs(request: ChatRequest) -> list[tuple[JSON, str]]:
     ]
 
 
-# Steps 2 and 3: calls
+# Steps 2 to 4: calls
 
 
 def _calls(request: ChatRequest) -> list[tuple[str, JSON]]:
@@ -123,6 +123,8 @@ def _calls(request: ChatRequest) -> list[tuple[str, JSON]]:
     calls = _forced_calls(request, text) or [_function_call(functions[name], part) for name, part in named]
     if not calls and request.code_interpreter and (code := offline_code.program(text, request.code_files)):
         calls = [(request.code_interpreter, {"code": code})]
+    if not calls and request.file_search and request.vector_stores and text.strip():
+        calls = [(request.file_search, {"query": offline_search.query(text)})]
     if not calls and request.tool_choice == "required":
         calls = _any_call(request, text)
     return calls[:1] if request.parallel_tool_calls is False else calls
@@ -131,7 +133,8 @@ def _calls(request: ChatRequest) -> list[tuple[str, JSON]]:
 def _functions(request: ChatRequest) -> dict[str, JSON]:
     """The user's functions by name."""
     functions = [tool["function"] for tool in request.tools if "function" in tool]
-    return {function["name"]: function for function in functions if function["name"] != request.code_interpreter}
+    built_in = (request.code_interpreter, request.file_search)
+    return {function["name"]: function for function in functions if function["name"] not in built_in}
 
 
 def _forced_calls(request: ChatRequest, text: str) -> list[tuple[str, JSON]]:
@@ -141,6 +144,8 @@ def _forced_calls(request: ChatRequest, text: str) -> list[tuple[str, JSON]]:
         return []
     if name == request.code_interpreter:
         return [(name, {"code": offline_code.any_program(text, request.code_files)})]
+    if name == request.file_search:
+        return [(name, {"query": offline_search.query(text)})]
     return [_function_call(_functions(request).get(name, {"name": name}), text)]
 
 
@@ -149,6 +154,8 @@ def _any_call(request: ChatRequest, text: str) -> list[tuple[str, JSON]]:
         return [_function_call(function, text)]
     if request.code_interpreter:
         return [(request.code_interpreter, {"code": offline_code.any_program(text, request.code_files)})]
+    if request.file_search:
+        return [(request.file_search, {"query": offline_search.query(text)})]
     return []
 
 
@@ -179,7 +186,7 @@ def _function_call(function: JSON, text: str) -> tuple[str, JSON]:
     return function["name"], values
 
 
-# Steps 1, 5 and 6: texts
+# Steps 1, 6 and 7: texts
 
 
 def _answer(request: ChatRequest) -> str:
@@ -206,6 +213,8 @@ def _report(request: ChatRequest, outputs: list[tuple[JSON, str]]) -> str:
         name = call.get("name", "the tool")
         if name == request.code_interpreter:
             reports.append(_code_report(output, call.get("arguments", ""), request.code_files))
+        elif name == request.file_search:
+            reports.append(offline_search.report(output, _text(_turn(request)[0])))
         else:
             functions.append(f"{name} answered: {_shortened(output, _REPORTED_LENGTH)}")
     if functions:

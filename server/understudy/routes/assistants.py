@@ -26,7 +26,9 @@ async def create_assistant(body: AssistantCreate, house: House) -> Assistant:
         )
         return _change(session, row, body)
 
-    return await house.database.write(work)
+    assistant = await house.database.write(work)
+    house.ingestion.wake()
+    return assistant
 
 
 @router.get("", operation_id="listAssistants")
@@ -51,7 +53,9 @@ async def modify_assistant(assistant_id: str, house: House, body: AssistantUpdat
         row = crud.get_or_404(session, tables.Assistant, assistant_id)
         return _change(session, row, body or AssistantUpdate())
 
-    return await house.database.write(work)
+    assistant = await house.database.write(work)
+    house.ingestion.wake()
+    return assistant
 
 
 @router.delete("/{assistant_id}", operation_id="deleteAssistant")

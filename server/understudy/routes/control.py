@@ -7,7 +7,6 @@ from fastapi import APIRouter
 from understudy import __version__
 from understudy.errors import NotSupportedError
 from understudy.services import House
-from understudy.tool_resources import NO_FILE_SEARCH
 
 router = APIRouter()
 unsupported = APIRouter(include_in_schema=False)
@@ -23,15 +22,8 @@ async def health(house: House) -> dict[str, Any]:
         "version": __version__,
         "model": {"backend": house.chat_model.backend, "upstream": settings.shown_upstream},
         "sandbox": {"wall": verdict.wall, "hint": verdict.hint},
-        "embedder": {"name": None, "hint": NO_FILE_SEARCH},
+        "embedder": {"name": house.retrieval.embedder, "hint": house.retrieval.hint},
     }
-
-
-@unsupported.api_route("/vector_stores", methods=["GET", "POST"])
-@unsupported.api_route("/vector_stores/{rest:path}", methods=["GET", "POST", "DELETE"])
-async def vector_stores() -> None:
-    """Say that file search is not here yet."""
-    raise NotSupportedError(NO_FILE_SEARCH)
 
 
 @unsupported.api_route("/uploads", methods=["POST"])

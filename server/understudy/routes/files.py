@@ -8,14 +8,14 @@ from pydantic import Field
 from sqlmodel import Session
 from starlette.responses import FileResponse
 
-from understudy import clock, crud, form_upload, tables
+from understudy import clock, crud, form_upload, tables, vector_stores
 from understudy.errors import BadRequestError, FileNotFoundAPIError, missing_parameter
 from understudy.file_storage import MAX_BYTES
 from understudy.form_upload import Upload
 from understudy.json_route import JSONRoute
 from understudy.schemas.base import Deleted, ListPage, ListParams
 from understudy.schemas.files import NO_DOWNLOAD, PURPOSES, File
-from understudy.services import House
+from understudy.services import House, Services
 from understudy.tool_resources import detach_file
 
 router = APIRouter(prefix="/files", tags=["Files"], route_class=JSONRoute)
@@ -81,9 +81,8 @@ async def retrieve_file(file_id: str, house: House) -> File:
 
 @router.delete("/{file_id}", operation_id="deleteFile")
 async def delete_file(file_id: str, house: House) -> Deleted:
-    """Delete a file, also from every tool's resources."""
-    await house.database.write(lambda session: delete_row(session, file_id))
-    await house.storage.delete(file_id)
+    """Delete a file, also from every tool's resources and every vector store."""
+    await remove(house, file_id)
     return Deleted(id=file_id, object="file")
 
 
@@ -98,10 +97,17 @@ async def retrieve_content(file_id: str, house: House) -> FileResponse:
     return FileResponse(house.storage.path(file_id), media_type="application/octet-stream", filename=file.filename)
 
 
-def delete_row(session: Session, file_id: str) -> None:
-    """Delete a file's row and every mention of it in tool resources. Raises NotFoundError."""
-    crud.delete_row(session, crud.get_or_404(session, tables.File, file_id))
-    detach_file(session, file_id)
+async def remove(house: Services, file_id: str) -> None:
+    """Delete a file with its content, out of every tool resource and every vector store [D]. Raises NotFoundError."""
+
+    def work(session: Session) -> list[int]:
+        crud.delete_row(session, crud.get_or_404(session, tables.File, file_id))
+        detach_file(session, file_id)
+        return vector_stores.detach_file(session, file_id)
+
+    members = await house.database.write(work)
+    await house.ingestion.forget_file(file_id, members)
+    await house.storage.delete(file_id)
 
 
 def _row(file_id: str, upload: Upload) -> tables.File:

@@ -33,7 +33,9 @@ async def create_message(thread_id: str, body: MessageCreate, house: House) -> M
         check_unlocked(session, thread_id)
         return Message.model_validate(insert_message(session, thread, body))
 
-    return await house.database.write(work)
+    message = await house.database.write(work)
+    house.ingestion.wake()
+    return message
 
 
 @router.get("", operation_id="listMessages")

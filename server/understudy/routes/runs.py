@@ -15,6 +15,7 @@ from understudy.runs.event_stream import EventStream
 from understudy.runs.lifecycle import RunStateError, insert_run
 from understudy.runs.recorder import Recorder
 from understudy.schemas.base import ListPage, ListParams
+from understudy.schemas.run_steps import Include
 from understudy.schemas.runs import Run, RunCreate, RunUpdate, ThreadAndRunCreate, ToolOutputsSubmit
 from understudy.schemas.threads import Thread, ThreadCreate
 from understudy.services import CallerKey, House
@@ -36,6 +37,7 @@ async def create_thread_and_run(
         return Thread.model_validate(row), Run.model_validate(run)
 
     thread, run = await house.database.write(work)
+    house.ingestion.wake()
     stream = EventStream() if body.stream else None
     recorder = Recorder(house.database, run.id, stream)
     recorder.created(run, thread)
@@ -44,7 +46,13 @@ async def create_thread_and_run(
 
 
 @router.post("/{thread_id}/runs", operation_id="createRun", response_model=Run)
-async def create_run(thread_id: str, body: RunCreate, house: House, caller_key: CallerKey) -> Run | StreamingResponse:
+async def create_run(
+    thread_id: str,
+    body: RunCreate,
+    house: House,
+    caller_key: CallerKey,
+    include: Annotated[list[Include] | None, Query(alias="include[]")] = None,
+) -> Run | StreamingResponse:
     """Run a thread, which the run locks until it has ended."""
 
     def work(session: Session) -> Run:
@@ -54,8 +62,9 @@ async def create_run(thread_id: str, body: RunCreate, house: House, caller_key: 
         return Run.model_validate(insert_run(session, thread, body))
 
     run = await house.database.write(work)
+    house.ingestion.wake()
     stream = EventStream() if body.stream else None
-    recorder = Recorder(house.database, run.id, stream)
+    recorder = Recorder(house.database, run.id, stream, include_content=bool(include))
     recorder.created(run)
     house.executor.start(run.id, recorder=recorder, caller_key=caller_key)
     return _answer(run, stream)

@@ -12,6 +12,7 @@ from understudy.schemas.threads import Thread, ThreadCreate, ThreadUpdate
 from understudy.schemas.tools import ToolResources
 from understudy.services import House
 from understudy.tool_resources import merged
+from understudy.vector_stores import THREAD_EXPIRES_AFTER
 
 router = APIRouter(prefix="/threads", tags=["Threads"], route_class=JSONRoute)
 
@@ -23,7 +24,9 @@ async def create_thread(house: House, body: ThreadCreate | None = None) -> Threa
     def work(session: Session) -> Thread:
         return Thread.model_validate(insert_thread(session, body or ThreadCreate()))
 
-    return await house.database.write(work)
+    thread = await house.database.write(work)
+    house.ingestion.wake()
+    return thread
 
 
 @router.get("/{thread_id}", operation_id="getThread")
@@ -43,11 +46,13 @@ async def modify_thread(thread_id: str, house: House, body: ThreadUpdate | None 
         if body is not None and body.metadata is not None:
             row.metadata_ = body.metadata
         if body is not None:
-            row.tool_resources = merged(session, row.tool_resources, body.tool_resources, [])
+            row.tool_resources = merged(session, row.tool_resources, body.tool_resources, [], THREAD_EXPIRES_AFTER)
         session.add(row)
         return Thread.model_validate(row)
 
-    return await house.database.write(work)
+    thread = await house.database.write(work)
+    house.ingestion.wake()
+    return thread
 
 
 @router.delete("/{thread_id}", operation_id="deleteThread")
@@ -75,7 +80,7 @@ def insert_thread(
         id=crud.chosen_id(session, tables.Thread, "thread", body.id),
         created_at=clock.now(),
         metadata_=body.metadata or {},
-        tool_resources=merged(session, {}, body.tool_resources or tool_resources, []),
+        tool_resources=merged(session, {}, body.tool_resources or tool_resources, [], THREAD_EXPIRES_AFTER),
     )
     session.add(thread)
     session.flush()

@@ -1,53 +1,15 @@
-"""An assistant's message as it grows: images, text, links to files that the code left."""
+"""An assistant's message as it grows: images, text, links to files that the code left, citations of searched files."""
 
-import re
 from collections.abc import Awaitable, Callable, Iterator
 from urllib.parse import unquote
 
+from understudy.runs import citations
+from understudy.runs.citations import Sources
+from understudy.runs.scanner import PREFIX, Piece, Scanner
 from understudy.schemas.base import JSON
-
-PREFIX = "sandbox:/mnt/data/"
-_LINK_ENDS = re.compile(r"[)\]\n\"'<>`|]")
-_LONGEST_LINK = 512
 
 ResolveLink = Callable[[str], Awaitable[str | None]]
 """From a file's name in /mnt/data to the id of its copy in the file storage; None where there is no such file."""
-
-
-class LinkScanner:
-    """Splits streamed text into plain text and what may be a link, which it holds back until the link has ended."""
-
-    def __init__(self) -> None:
-        self._held = ""
-
-    def feed(self, text: str) -> Iterator[tuple[str, bool]]:
-        """The pieces that are certain now, each with whether it begins with a link."""
-        self._held += text
-        while self._held:
-            start = self._held.find(PREFIX)
-            if start < 0:
-                # PREFIX has its only "s" at its beginning: nothing but the last "s" can begin one.
-                tail = self._held.rfind("s")
-                if tail < 0 or not PREFIX.startswith(self._held[tail:]):
-                    tail = len(self._held)
-                yield from self._release(tail, link=False)
-                return
-            if start:
-                yield from self._release(start, link=False)
-                continue
-            end = _LINK_ENDS.search(self._held, len(PREFIX))
-            if end is None and len(self._held) <= _LONGEST_LINK:
-                return
-            yield from self._release(end.start() if end else _LONGEST_LINK, link=True)
-
-    def flush(self) -> Iterator[tuple[str, bool]]:
-        """What was held back, as no more text comes."""
-        yield from self._release(len(self._held), link=self._held.startswith(PREFIX))
-
-    def _release(self, length: int, *, link: bool) -> Iterator[tuple[str, bool]]:
-        piece, self._held = self._held[:length], self._held[length:]
-        if piece:
-            yield piece, link
 
 
 def candidates(link: str) -> Iterator[tuple[str, str]]:
@@ -68,10 +30,11 @@ def candidates(link: str) -> Iterator[tuple[str, str]]:
 class Answer:
     """The content of one message: `images` first, as the hosted API had them, then text or a refusal."""
 
-    def __init__(self, images: list[str], resolve_link: ResolveLink | None) -> None:
+    def __init__(self, images: list[str], resolve_link: ResolveLink | None, sources: Sources) -> None:
         self._images = images
         self._resolve_link = resolve_link
-        self._scanner = LinkScanner()
+        self._sources = sources
+        self._scanner = Scanner(links=resolve_link is not None, marks=bool(sources))
         self._text: list[str] = []
         self._length = 0
         self._refusal: list[str] = []
@@ -85,9 +48,7 @@ class Answer:
         ]
 
     async def add_text(self, text: str) -> list[JSON]:
-        """Deltas for a piece of text; none while it may be part of a link."""
-        if self._resolve_link is None:
-            return [self._text_delta(text)] if text else []
+        """Deltas for a piece of text; none while it may be part of a link or a mark."""
         return await self._deltas(self._scanner.feed(text))
 
     async def finish(self) -> list[JSON]:
@@ -113,14 +74,17 @@ class Answer:
 
     def attachments(self) -> list[JSON]:
         """The files that the text links to."""
-        ids = dict.fromkeys(annotation["file_path"]["file_id"] for annotation in self._annotations)
+        links = [annotation["file_path"] for annotation in self._annotations if annotation["type"] == "file_path"]
+        ids = dict.fromkeys(link["file_id"] for link in links)
         return [{"file_id": file_id, "tools": [{"type": "code_interpreter"}]} for file_id in ids]
 
-    async def _deltas(self, pieces: Iterator[tuple[str, bool]]) -> list[JSON]:
+    async def _deltas(self, pieces: Iterator[Piece]) -> list[JSON]:
         deltas = []
-        for piece, is_link in pieces:
-            if is_link:
+        for piece, kind in pieces:
+            if kind == "link":
                 deltas += await self._link_deltas(piece)
+            elif kind == "mark" and (file_id := self._sources.get(citations.place(piece))):
+                deltas.append(self._annotated("file_citation", piece, {"file_id": file_id}, {"quote": ""}))
             else:
                 deltas.append(self._text_delta(piece))
         return deltas
@@ -130,7 +94,8 @@ class Answer:
         for text, name in candidates(piece):
             if file_id := await self._resolve_link(name):
                 rest = piece[len(text) :]
-                return [self._link_delta(text, file_id), *([self._text_delta(rest)] if rest else [])]
+                link = self._annotated("file_path", text, {"file_id": file_id})
+                return [link, *([self._text_delta(rest)] if rest else [])]
         return [self._text_delta(piece)]
 
     def _text_delta(self, text: str) -> JSON:
@@ -141,15 +106,16 @@ class Answer:
         self._length += len(text)
         return {"index": len(self._images), "type": "text", "text": value}
 
-    def _link_delta(self, text: str, file_id: str) -> JSON:
+    def _annotated(self, kind: str, text: str, file: JSON, streamed: JSON | None = None) -> JSON:
+        """The delta of a text with its annotation; `streamed` is what only the delta has of `file` [R]."""
         annotation = {
-            "type": "file_path",
+            "type": kind,
             "text": text,
             "start_index": self._length,  # code points, end exclusive [R]
             "end_index": self._length + len(text),
-            "file_path": {"file_id": file_id},
+            kind: file,
         }
         delta = self._text_delta(text)
-        delta["text"]["annotations"] = [{"index": len(self._annotations), **annotation}]
+        delta["text"]["annotations"] = [{"index": len(self._annotations), **annotation, kind: file | (streamed or {})}]
         self._annotations.append(annotation)
         return delta

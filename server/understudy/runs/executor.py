@@ -17,15 +17,17 @@ from understudy.errors import NotFoundError
 from understudy.file_storage import FileStorage
 from understudy.runs import prompt as prompts
 from understudy.runs.code_interpreter import CodeInterpreter
+from understudy.runs.file_search import FileSearch, VectorStoreExpiredError
 from understudy.runs.lifecycle import RunStateError
 from understudy.runs.prompt import Prompt
 from understudy.runs.recorder import Ending, Recorder, used
-from understudy.runs.tool_calls import ToolCall
+from understudy.runs.tool_calls import CodeCall, FunctionCall, SearchCall
 from understudy.runs.turn import Turn
 from understudy.schemas.base import JSON
 from understudy.schemas.runs import Run
 from understudy.settings import Settings
 from understudy.supervisor import Supervisor, Task
+from understudy_retrieval import RetrievalError
 from understudy_sandbox import SandboxUnavailable
 
 log = logging.getLogger("understudy")
@@ -44,12 +46,14 @@ class RunExecutor:
         chat_model: ChatModel,
         storage: FileStorage,
         code_interpreter: CodeInterpreter,
+        file_search: FileSearch,
     ) -> None:
         self.settings = settings
         self.database = database
         self.chat_model = chat_model
         self.storage = storage
         self.code_interpreter = code_interpreter
+        self.file_search = file_search
         self._supervisor = supervisor
         self._legs: dict[str, _Leg] = {}
 
@@ -139,7 +143,7 @@ class _Leg:
         except ChatModelError as error:
             log.warning("%s failed: %s", self.recorder.run_id, error.message)
             await self._end("failed", error={"code": error.code, "message": error.message})
-        except SandboxUnavailable as error:
+        except (SandboxUnavailable, VectorStoreExpiredError, RetrievalError) as error:
             log.warning("%s failed: %s", self.recorder.run_id, error)
             await self._end("failed", error={"code": "server_error", "message": str(error)})
         except RunStateError as error:
@@ -191,6 +195,8 @@ class _Leg:
             message = f"The run made {prompt.rounds} rounds of tool calls, the limit set by --max-tool-rounds."
             await self._end("failed", error={"code": "server_error", "message": message})
             return False
+        if not prompt.rounds:
+            await executor.file_search.wait(prompt.stores)
         request = await self._request(prompt)
         if request is None:
             return False
@@ -232,6 +238,8 @@ class _Leg:
             max_completion_tokens=completion,
             code_interpreter=prompt.tools.code_interpreter,
             code_files=tuple(prompt.code_files),
+            file_search=prompt.tools.file_search,
+            vector_stores=tuple(prompt.stores.all()),
             caller_key=self._caller_key,
         )
 
@@ -254,12 +262,15 @@ class _Leg:
 
     async def _call_tools(self, turn: Turn, prompt: Prompt, usage: Usage) -> bool:
         for call in turn.calls:
-            if call.is_code:
-                await self._run_code(call, prompt)
-            elif call.name not in prompt.tools.functions:
-                # A name the model made up: told to the model, not to a client that has no such function.
-                call.output = f"Error: there is no function named {call.name!r}."
-        waiting = [call.waiting() for call in turn.calls if not call.is_code and call.output is None]
+            match call:
+                case CodeCall():
+                    await self._run_code(call, prompt)
+                case SearchCall():
+                    await self._search(call, prompt)
+                case FunctionCall() if call.name not in prompt.tools.functions:
+                    # A name the model made up: told to the model, not to a client that has no such function.
+                    call.output = f"Error: there is no function named {call.name!r}."
+        waiting = [call.waiting() for call in turn.calls if isinstance(call, FunctionCall) and call.output is None]
         calls = [call.detail() for call in turn.calls]
         if waiting:
             await self.recorder.require_action(calls, waiting, usage)
@@ -267,7 +278,12 @@ class _Leg:
         await self.recorder.close_tool_calls(calls, usage)
         return True
 
-    async def _run_code(self, call: ToolCall, prompt: Prompt) -> None:
+    async def _search(self, call: SearchCall, prompt: Prompt) -> None:
+        call.number, prompt.next_search = prompt.next_search, prompt.next_search + 1
+        settings = prompt.tools.search_settings
+        call.results = await self._executor.file_search.search(prompt.run, call.queries, settings)
+
+    async def _run_code(self, call: CodeCall, prompt: Prompt) -> None:
         def show(output: JSON) -> None:
             self.recorder.tool_call_delta(call.add_output(output))
 

@@ -9,6 +9,9 @@ from sqlmodel import Session, col, or_, select
 from understudy import tables
 from understudy.crud import get_or_404
 from understudy.file_storage import FileStorage
+from understudy.runs import citations
+from understudy.runs.citations import Place
+from understudy.runs.file_search import SearchedStores, searched_stores
 from understudy.runs.tool_calls import replayed
 from understudy.runs.tools import OfferedTools
 from understudy.schemas.base import JSON
@@ -43,6 +46,11 @@ class Prompt:
     images: list[str] = field(default_factory=list)
     """Ids of the images that the code has drawn since the run's last message."""
     call_ids: set[str] = field(default_factory=set)
+    stores: SearchedStores = field(default_factory=SearchedStores)
+    sources: dict[Place, str] = field(default_factory=dict)
+    """Ids of the files that this run's searches found passages in, by the marks that the model was told."""
+    next_search: int = 0
+    """The number of the run's next search, the first part of its marks."""
 
     def messages(self) -> list[JSON]:
         """The prompt as Chat Completions messages."""
@@ -83,12 +91,18 @@ def estimate_tokens(message: JSON) -> int:
 
 
 def build(session: Session, run_id: str, storage: FileStorage) -> Prompt:
-    """The prompt of a run's next model call. Raises NotFoundError where run or thread are gone."""
+    """The prompt of a run's next model call.
+
+    Raises NotFoundError where run or thread are gone, VectorStoreExpiredError where a store to search is expired.
+    """
     run = get_or_404(session, tables.Run, run_id)
-    tools = OfferedTools.of(run.tools)
+    tools = OfferedTools.of(run.tools, run.model)
     code_files = _code_files(session, run) if tools.code_interpreter else {}
     history = _history(session, run, storage)
     prompt = Prompt(run, tools, code_files, _instructions(run, code_files), history)
+    if tools.file_search:
+        prompt.stores = searched_stores(session, run)
+        prompt.next_search = citations.first_number(history)
     _replay(session, prompt)
     return prompt
 
@@ -185,13 +199,21 @@ def _replay(session: Session, prompt: Prompt) -> None:
                 prompt.progress.append({"role": "assistant", "content": _spoken(message)})
         elif step.status == "completed":
             prompt.rounds += 1
-            calls, *answers = replayed(step.step_details, prompt.tools.code_interpreter or "code_interpreter")
+            calls, *answers = replayed(step.step_details, prompt.tools)
             if prompt.progress and prompt.progress[-1]["role"] == "assistant":
                 # Text and calls of one turn are one message: some servers refuse two assistants in a row.
                 calls["content"] = prompt.progress.pop()["content"]
             prompt.progress += [calls, *answers]
             prompt.call_ids.update(call["id"] for call in calls["tool_calls"])
             prompt.images += _images(step.step_details)
+            _note_searches(prompt, step.step_details)
+
+
+def _note_searches(prompt: Prompt, step_details: JSON) -> None:
+    for call in step_details["tool_calls"]:
+        if call["type"] == "file_search":
+            prompt.sources |= citations.sources(call["file_search"])
+            prompt.next_search = max(prompt.next_search, call["file_search"]["number"] + 1)
 
 
 def _spoken(message: tables.Message) -> str:

@@ -17,7 +17,7 @@ from understudy.runs.event_stream import EventStream
 from understudy.runs.lifecycle import RunStateError, transition
 from understudy.schemas.base import JSON
 from understudy.schemas.messages import Message
-from understudy.schemas.run_steps import RunStep
+from understudy.schemas.run_steps import RunStep, RunStepWithContent
 from understudy.schemas.runs import ACTIVE, Run
 from understudy.schemas.threads import Thread
 
@@ -32,10 +32,13 @@ _MESSAGE_REASON = {"cancelled": "run_cancelled", "failed": "run_failed", "expire
 class Recorder:
     """Writes one run's progress and tells its event stream, where somebody listens."""
 
-    def __init__(self, database: Database, run_id: str, stream: EventStream | None) -> None:
+    def __init__(
+        self, database: Database, run_id: str, stream: EventStream | None, *, include_content: bool = False
+    ) -> None:
         self._database = database
         self.run_id = run_id
         self._stream = stream
+        self._step: type[RunStep] = RunStepWithContent if include_content else RunStep
         self._told: Run | None = None
         self.message_id: str | None = None
         self.step_id: str | None = None
@@ -102,9 +105,9 @@ class Recorder:
 
         await self._record(work)
 
-    def message_delta(self, parts: list[JSON]) -> None:
-        """Publish pieces of the open message's content; they are stored when it closes."""
-        delta = {"id": self.message_id, "object": "thread.message.delta", "delta": {"content": parts}}
+    def message_delta(self, part: JSON) -> None:
+        """Publish a piece of the open message's content, which is stored when it closes."""
+        delta = {"id": self.message_id, "object": "thread.message.delta", "delta": {"content": [part]}}
         self._publish("message.delta", delta)
 
     async def close_message(
@@ -298,7 +301,7 @@ class Recorder:
             step.step_details = {"type": "tool_calls", "tool_calls": tool_calls}
         session.add(step)
         _add_usage(get_or_404(session, tables.Run, self.run_id), usage)
-        return f"run.step.{status}", RunStep.model_validate(step)
+        return f"run.step.{status}", self._step.model_validate(step)
 
 
 def _begun(step: tables.RunStep) -> list[Event]:

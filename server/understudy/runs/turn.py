@@ -7,7 +7,7 @@ from understudy.ids import new_id
 from understudy.runs.answer import Answer, ResolveLink
 from understudy.runs.prompt import Prompt
 from understudy.runs.recorder import Recorder
-from understudy.runs.tool_calls import ToolCall
+from understudy.runs.tool_calls import ToolCall, new_call
 from understudy.schemas.base import JSON
 
 log = logging.getLogger("understudy")
@@ -21,6 +21,7 @@ class Turn:
         self._tools = prompt.tools
         self._images = prompt.images
         self._resolve_link = resolve_link
+        self._sources = prompt.sources
         self._taken_ids = set(prompt.call_ids)
         self._indexes: dict[int, ToolCall] = {}
         self._blank = ""
@@ -41,14 +42,14 @@ class Turn:
                 await self._take_tool_call(delta)
             case RefusalDelta():
                 answer = await self._open_answer()
-                self._recorder.message_delta(answer.add_refusal(delta.text))
+                self._publish(answer.add_refusal(delta.text))
             case Finish():
                 self.finish = delta
 
     async def complete_arguments(self) -> None:
         """The model has said everything: show what was held back of answer and calls."""
-        if self.answer is not None and self._recorder.message_id and (rest := await self.answer.finish()):
-            self._recorder.message_delta(rest)
+        if self.answer is not None and self._recorder.message_id:
+            self._publish(await self.answer.finish())
         for call in self.calls:
             if rest_of_call := call.finish():
                 self._recorder.tool_call_delta(rest_of_call)
@@ -86,16 +87,19 @@ class Turn:
                 return
             text, self._blank = self._blank, ""
         answer = await self._open_answer()
-        if parts := await answer.add_text(text):
-            self._recorder.message_delta(parts)
+        self._publish(await answer.add_text(text))
 
     async def _open_answer(self) -> Answer:
         if self.answer is None:
-            self.answer = Answer(self._images, self._resolve_link)
+            self.answer = Answer(self._images, self._resolve_link, self._sources)
             await self._recorder.open_message()
-            if images := self.answer.opening():
-                self._recorder.message_delta(images)
+            self._publish(self.answer.opening())
         return self.answer
+
+    def _publish(self, parts: list[JSON]) -> None:
+        # A delta for each: programs print `delta.content[0]` and look no further.
+        for part in parts:
+            self._recorder.message_delta(part)
 
     async def _take_tool_call(self, delta: ToolCallDelta) -> None:
         call = self._indexes.get(delta.index)
@@ -114,6 +118,6 @@ class Turn:
         name = delta.name or ""
         call_id = delta.id if delta.id and len(delta.id) <= 64 and delta.id not in self._taken_ids else new_id("call")
         self._taken_ids.add(call_id)
-        call = ToolCall(len(self.calls), call_id, name, is_code=name == self._tools.code_interpreter)
+        call = new_call(self._tools, len(self.calls), call_id, name)
         self.calls.append(call)
         return call

@@ -1,10 +1,19 @@
 """Run steps: the messages and tool calls that a run consists of."""
 
-from typing import Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
-from understudy.schemas.base import JSON, Object, metadata_field
+from understudy.schemas.base import JSON, ListParams, Object, metadata_field
+
+Include = Literal["step_details.tool_calls[*].file_search.results[*].content"]
+"""The only value of `include[]`."""
+
+
+class ListStepsParams(ListParams):
+    """The query parameters of listRunSteps."""
+
+    include: Annotated[list[Include] | None, Field(alias="include[]")] = None
 
 
 class RunStep(Object):
@@ -28,6 +37,8 @@ class RunStep(Object):
     usage: JSON | None
     metadata: dict[str, str] = metadata_field()
 
+    _with_content: ClassVar[bool] = False
+
     @model_validator(mode="after")
     def _as_on_the_wire(self) -> "RunStep":
         """`usage` shows once the step has ended, `expires_at` until then."""
@@ -35,4 +46,29 @@ class RunStep(Object):
             self.usage = None
         else:
             self.expires_at = None
+        if self.type == "tool_calls":
+            calls = [_shown(call, with_content=self._with_content) for call in self.step_details["tool_calls"]]
+            self.step_details = {"type": "tool_calls", "tool_calls": calls}
         return self
+
+
+class RunStepWithContent(RunStep):
+    """A run step that shows the text of what file search found, as `include[]` asks for."""
+
+    _with_content: ClassVar[bool] = True
+
+
+def run_step(include: list[Include] | None) -> type[RunStep]:
+    """What a run step looks like with this `include[]`."""
+    return RunStepWithContent if include else RunStep
+
+
+def _shown(call: JSON, *, with_content: bool) -> JSON:
+    """A tool call without what the row keeps for the model."""
+    if call["type"] != "file_search":
+        return call
+    results: list[dict[str, Any]] = call["file_search"]["results"]
+    if not with_content:
+        results = [{name: value for name, value in result.items() if name != "content"} for result in results]
+    search = {"ranking_options": call["file_search"]["ranking_options"], "results": results}
+    return call | {"file_search": search}

@@ -6,6 +6,7 @@ from pydantic import Discriminator, Field, StringConstraints, Tag, model_validat
 
 from understudy.errors import missing_parameter
 from understudy.schemas.base import JSON, Body, Metadata
+from understudy.schemas.vector_store_files import ChunkingStrategy
 
 
 class CodeInterpreterTool(Body):
@@ -14,12 +15,19 @@ class CodeInterpreterTool(Body):
     type: Literal["code_interpreter"]
 
 
-class RankingOptions(Body):
-    """How file search ranks."""
+class HybridSearch(Body):
+    """How much meaning and words count for."""
 
-    ranker: str | None = None
-    score_threshold: Annotated[float | None, Field(ge=0, le=1)] = None
-    hybrid_search: JSON | None = None
+    embedding_weight: Annotated[float, Field(ge=0)]
+    text_weight: Annotated[float, Field(ge=0)]
+
+
+class RankingOptions(Body):
+    """How a run's file search ranks."""
+
+    ranker: Literal["auto", "default_2024_08_21"] | None = None
+    score_threshold: Annotated[float, Field(ge=0, le=1)]
+    hybrid_search: HybridSearch | None = None
 
 
 class FileSearch(Body):
@@ -65,18 +73,25 @@ class AttachmentTool(Body):
 
 
 def normalised(tools: list[Any] | None) -> list[JSON]:
-    """Tools as the API echoes them [R]: functions get `parameters` and `strict`."""
-    echoed = []
-    for tool in tools or []:
-        if isinstance(tool, FunctionTool):
-            function: JSON = {"name": tool.function.name}
-            if tool.function.description is not None:
-                function["description"] = tool.function.description
-            function["parameters"] = tool.function.parameters or {"type": "object", "properties": {}}
-            function["strict"] = bool(tool.function.strict)
-            echoed.append({"type": "function", "function": function})
-        else:
-            echoed.append(tool.model_dump(exclude_none=True))
+    """Tools as the API echoes them [R].
+
+    Functions get `parameters` and `strict`, ranking options `hybrid_search` and the ranker that `auto` stands for.
+    """
+    return [_normalised(tool) for tool in tools or []]
+
+
+def _normalised(tool: Any) -> JSON:
+    if isinstance(tool, FunctionTool):
+        function: JSON = {"name": tool.function.name}
+        if tool.function.description is not None:
+            function["description"] = tool.function.description
+        function["parameters"] = tool.function.parameters or {"type": "object", "properties": {}}
+        function["strict"] = bool(tool.function.strict)
+        return {"type": "function", "function": function}
+    echoed: JSON = tool.model_dump(exclude_none=True)
+    if isinstance(tool, FileSearchTool) and tool.file_search and (ranking := tool.file_search.ranking_options):
+        ranker = "default_2024_08_21" if ranking.ranker in (None, "auto") else ranking.ranker
+        echoed["file_search"]["ranking_options"] = ranking.model_dump() | {"ranker": ranker}
     return echoed
 
 
@@ -89,8 +104,8 @@ class CodeInterpreterResources(Body):
 class NewVectorStore(Body):
     """A vector store made inline."""
 
-    file_ids: list[str] | None = None
-    chunking_strategy: JSON | None = None
+    file_ids: Annotated[list[str] | None, Field(max_length=10_000)] = None
+    chunking_strategy: ChunkingStrategy | None = None
     metadata: Metadata | None = None
 
 

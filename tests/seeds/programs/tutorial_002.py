@@ -1,5 +1,6 @@
 # The programs of a published tutorial, as found: assistants_basic.py, file_handling.py, the run of the first again.
-# Left out: the vector store at the end of file_handling.py, which is file search.
+# Edited: official clients since 1.66 have client.beta.vector_stores at client.vector_stores.
+# Added: what became of the file in the vector store, at the end.
 # ruff: noqa
 # fmt: off
 # mypy: ignore-errors
@@ -61,6 +62,15 @@ client.beta.threads.messages.create(
     }],
 )
 
+# Create vector store for file search
+if not hasattr(client.beta, "vector_stores"):
+    client.beta.vector_stores = client.vector_stores
+vector_store = client.beta.vector_stores.create(name="knowledge_base")
+client.beta.vector_stores.files.create(
+    vector_store_id=vector_store.id,
+    file_id=file.id,
+)
+
 # The run of assistants_basic.py again, now that there is a file
 # Create a run
 run = client.beta.threads.runs.create_and_poll(
@@ -74,3 +84,6 @@ if run.status == "completed":
     for msg in messages.data:
         if msg.role == "assistant":
             print(msg.content[0].text.value)
+
+# What the tutorial does not look at: the API takes no CSV for file search
+print(client.beta.vector_stores.files.poll(file.id, vector_store_id=vector_store.id).last_error.code)

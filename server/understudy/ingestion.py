@@ -1,0 +1,259 @@
+"""Files of vector stores on their way into retrieval, and what is deleted on its way out of it."""
+
+import logging
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from anyio import CancelScope
+from sqlalchemy import update
+from sqlmodel import Session, col, select
+
+from understudy import clock, tables, vector_stores
+from understudy.database import Database
+from understudy.file_storage import FileStorage
+from understudy.retrieval_folder import RetrievalFolder
+from understudy.schemas.base import JSON
+from understudy.supervisor import Supervisor
+from understudy_retrieval import EmbedderMismatchError, EmbeddingError, FileRefusedError, Ingested, Member
+
+if TYPE_CHECKING:
+    from understudy_retrieval import Retrieval
+
+log = logging.getLogger("understudy")
+_AT_ONCE = 2
+_PAUSES = (1.0, 5.0, 15.0)  # seconds before what failed is tried again
+_PORTION = 1000  # parameters of one statement
+_FAULT = "An internal error occurred."
+
+
+class Ingestion:
+    """Takes the rows that are in progress, oldest first, a few at once; each ends only if it is still in progress."""
+
+    def __init__(
+        self, database: Database, storage: FileStorage, folder: RetrievalFolder, supervisor: Supervisor
+    ) -> None:
+        self._database = database
+        self._storage = storage
+        self._folder = folder
+        self._supervisor = supervisor
+        self._work = anyio.Event()
+        self._change = anyio.Event()
+        self._slots = anyio.Semaphore(_AT_ONCE)
+        self._in_hand: dict[Member, CancelScope] = {}
+
+    def start(self) -> None:
+        """Go on with what the last stop broke off, then with what comes."""
+        self._supervisor.start("ingestion", self._run)
+
+    def wake(self) -> None:
+        """Rows have been inserted, or taken away."""
+        self._work.set()
+        self._change.set()
+        self._change = anyio.Event()
+
+    async def wait(self, store_ids: Sequence[str], seconds: float) -> None:
+        """Wait until no file of these stores is in progress, at most so many seconds."""
+        with anyio.move_on_after(seconds):
+            while True:
+                change = self._change
+                if not await self._database.read(partial(_in_progress, store_ids=store_ids)):
+                    return
+                await change.wait()
+
+    def break_off(self, member_ids: Collection[int]) -> None:
+        """Files are not to be ingested any more."""
+        self._break_off(lambda member: member.id in member_ids)
+
+    async def forget(self, member_ids: Iterable[int]) -> None:
+        """Files were taken out of their stores."""
+        gone = set(member_ids)
+        self.break_off(gone)
+        if self._folder.exists:
+            retrieval = await self._folder.open()
+            for member_id in gone:
+                await retrieval.remove_member(member_id)
+
+    async def forget_file(self, file_id: str, member_ids: Sequence[int]) -> None:
+        """A file was deleted, and with it these rows."""
+        await self.forget(member_ids)
+        if self._folder.exists:
+            await (await self._folder.open()).forget_file(file_id)
+
+    async def forget_store(self, store_id: str) -> None:
+        """A store was deleted or has expired."""
+        self._break_off(lambda member: member.store_id == store_id)
+        if self._folder.exists:
+            await (await self._folder.open()).remove_store(store_id)
+
+    def _break_off(self, is_gone: Callable[[Member], bool]) -> None:
+        for member, scope in self._in_hand.items():
+            if is_gone(member):
+                scope.cancel()
+        self.wake()
+
+    # -----------------------------------------------------------------------------------------------------------------
+    # The work
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._work_off()
+            except Exception:
+                log.exception("ingestion stopped and begins again")
+                await clock.sleep(_PAUSES[-1])
+
+    async def _work_off(self) -> None:
+        self._slots = anyio.Semaphore(_AT_ONCE)
+        if self._folder.exists or await self._database.read(_any_file):
+            await self._reconcile(await self._folder.open())
+        async with anyio.create_task_group() as group:
+            while True:
+                await self._slots.acquire()
+                # Made before the look: who wakes after it is not overheard.
+                work = self._work = anyio.Event()
+                member = await self._database.read(partial(_next, in_hand={member.id for member in self._in_hand}))
+                if member is None:
+                    self._slots.release()
+                    await work.wait()
+                else:
+                    self._in_hand[member] = CancelScope()
+                    group.start_soon(self._take, member, self._in_hand[member])
+
+    async def _reconcile(self, retrieval: "Retrieval") -> None:
+        """Make retrieval forget what was deleted while it could not be told, and learn again what it lacks."""
+        missing = await retrieval.reconcile(await self._database.read(_living))
+        if lost := await self._database.write(partial(_ingest_again, seqs=missing)):
+            log.warning("file search: %d files are ingested again: the data folder lacks their passages", lost)
+        await retrieval.keep_documents(await self._database.read(_file_ids))
+
+    async def _take(self, member: Member, scope: CancelScope) -> None:
+        try:
+            with scope:
+                await self._ingest(member)
+            if scope.cancelled_caught:
+                await self._abandon(member)
+        except Exception:
+            # The database or the disk: the row is still in progress, and is taken again.
+            log.exception("%s could not be ingested into %s", member.file_id, member.store_id)
+            await clock.sleep(_PAUSES[0])
+        finally:
+            del self._in_hand[member]
+            self._slots.release()
+            self.wake()
+
+    async def _ingest(self, member: Member) -> None:
+        started = time.perf_counter()
+        retrieval = await self._folder.open()
+        try:
+            ingested = await self._ingested(retrieval, member)
+        except FileRefusedError as error:
+            ended = await self._fail(member, error.code, error.message)
+        except (EmbedderMismatchError, EmbeddingError) as error:
+            ended = await self._fail(member, "server_error", str(error))
+        except Exception:
+            # Before it is logged: a file or a store that is deleted meanwhile breaks things, rightly.
+            if ended := await self._fail(member, "server_error", _FAULT):
+                log.exception("%s could not be ingested into %s", member.file_id, member.store_id)
+        else:
+            ended = await self._end(member, status="completed", usage_bytes=ingested.usage_bytes)
+            seconds = time.perf_counter() - started
+            size = (ingested.chunks, ingested.tokens, seconds)
+            log.info("%s into %s: %d chunks, %d tokens, %.1f s", member.file_id, member.store_id, *size)
+        if not ended:
+            await self._abandon(member)
+
+    async def _ingested(self, retrieval: "Retrieval", member: Member) -> Ingested:
+        for pause in _PAUSES:
+            try:
+                return await retrieval.ingest(member, self._storage.path(member.file_id))
+            except EmbeddingError as error:
+                log.warning("%s waits for the embedding model: %s", member.file_id, error)
+                await clock.sleep(pause)
+        return await retrieval.ingest(member, self._storage.path(member.file_id))
+
+    async def _fail(self, member: Member, code: str, message: str) -> bool:
+        ended = await self._end(member, status="failed", last_error={"code": code, "message": message})
+        if ended:
+            log.warning("%s into %s failed: %s", member.file_id, member.store_id, message)
+        return ended
+
+    async def _end(self, member: Member, **changes: Any) -> bool:
+        """Whether the row was still in progress."""
+        return await self._database.write(partial(_end, seq=member.id, changes=changes))
+
+    async def _abandon(self, member: Member) -> None:
+        """What was deleted or cancelled while it was ingested leaves nothing."""
+        retrieval = await self._folder.open()
+        await retrieval.remove_member(member.id)
+        store_is_there, file_is_there = await self._database.read(partial(_presence, member=member))
+        if not store_is_there:
+            await retrieval.remove_store(member.store_id)
+        if not file_is_there:
+            await retrieval.forget_file(member.file_id)
+
+
+def _in_progress(session: Session, store_ids: Sequence[str]) -> bool:
+    file = tables.VectorStoreFile
+    query = select(file.seq).where(col(file.vector_store_id).in_(store_ids), file.status == "in_progress")
+    return session.exec(query).first() is not None
+
+
+def _any_file(session: Session) -> bool:
+    return session.exec(select(tables.VectorStoreFile.seq).limit(1)).first() is not None
+
+
+def _file_ids(session: Session) -> set[str]:
+    return set(session.exec(select(tables.File.id)))
+
+
+def _living(session: Session) -> dict[int, str]:
+    """Rows that retrieval may have: those in progress too, which a stop may have caught at their end."""
+    file, store = tables.VectorStoreFile, tables.VectorStore
+    query: Any = (
+        select(file.seq, file.vector_store_id)
+        .join(store, col(store.id) == col(file.vector_store_id))
+        .where(col(file.status).in_(("in_progress", "completed")), store.status != "expired")
+    )
+    return dict(session.exec(query).all())
+
+
+def _ingest_again(session: Session, seqs: set[int]) -> int:
+    file = tables.VectorStoreFile
+    changed = 0
+    ordered = sorted(seqs)
+    for first in range(0, len(ordered), _PORTION):
+        some = ordered[first : first + _PORTION]
+        again = update(file).where(col(file.seq).in_(some), col(file.status) == "completed")
+        changed += session.connection().execute(again.values(status="in_progress", usage_bytes=0)).rowcount
+    return changed
+
+
+def _next(session: Session, in_hand: set[int]) -> Member | None:
+    file = tables.VectorStoreFile
+    query: Any = (
+        select(file, tables.File.filename)
+        .join(tables.File, col(tables.File.id) == col(file.id))
+        .where(file.status == "in_progress", col(file.seq).not_in(in_hand))
+        .order_by(col(file.seq))
+        .limit(1)
+    )
+    found = session.exec(query).first()
+    if found is None:
+        return None
+    row, filename = found
+    return Member(row.seq, row.vector_store_id, row.id, filename, row.max_chunk_size_tokens, row.chunk_overlap_tokens)
+
+
+def _end(session: Session, seq: int, changes: JSON) -> bool:
+    file = tables.VectorStoreFile
+    still = update(file).where(col(file.seq) == seq, col(file.status) == "in_progress")
+    return session.connection().execute(still.values(**changes)).rowcount == 1
+
+
+def _presence(session: Session, member: Member) -> tuple[bool, bool]:
+    store = session.exec(select(tables.VectorStore).where(tables.VectorStore.id == member.store_id)).first()
+    file = session.exec(select(tables.File.id).where(tables.File.id == member.file_id)).first()
+    return store is not None and not vector_stores.is_expired(store), file is not None

@@ -1,0 +1,117 @@
+"""/vector_stores/{vector_store_id}/files."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+from sqlmodel import Session, col
+
+from understudy import crud, tables
+from understudy.json_route import JSONRoute
+from understudy.routes.runs import POLL_AFTER_MS
+from understudy.schemas.base import Deleted, ListPage
+from understudy.schemas.vector_store_files import (
+    FileContentPage,
+    FileListParams,
+    TextContent,
+    VectorStoreFile,
+    VectorStoreFileCreate,
+    VectorStoreFileUpdate,
+)
+from understudy.services import House
+from understudy.tool_resources import check_file_ids
+from understudy.vector_stores import add_files, get_file, get_live
+
+router = APIRouter(prefix="/vector_stores/{vector_store_id}/files", tags=["Vector stores"], route_class=JSONRoute)
+
+
+@router.post("", operation_id="createVectorStoreFile")
+async def create_vector_store_file(vector_store_id: str, body: VectorStoreFileCreate, house: House) -> VectorStoreFile:
+    """Put a file into a vector store."""
+    check_file_ids([body.file_id], "file_id", listed=False)
+
+    def work(session: Session) -> tuple[VectorStoreFile, list[int]]:
+        replaced = add_files(session, get_live(session, vector_store_id), [body])
+        return VectorStoreFile.model_validate(get_file(session, vector_store_id, body.file_id)), replaced
+
+    file, replaced = await house.database.write(work)
+    await house.ingestion.forget(replaced)
+    return file
+
+
+@router.get("", operation_id="listVectorStoreFiles")
+async def list_vector_store_files(
+    vector_store_id: str, params: Annotated[FileListParams, Query()], house: House
+) -> ListPage[VectorStoreFile]:
+    """List a vector store's files."""
+
+    def work(session: Session) -> ListPage[VectorStoreFile]:
+        crud.get_or_404(session, tables.VectorStore, vector_store_id)
+        return page_of_files(session, vector_store_id, params)
+
+    return await house.database.read(work)
+
+
+@router.get("/{file_id}", operation_id="getVectorStoreFile")
+async def retrieve_vector_store_file(
+    vector_store_id: str, file_id: str, house: House, response: Response
+) -> VectorStoreFile:
+    """Retrieve a vector store's file; the header tells the official clients how soon to ask again."""
+    response.headers["openai-poll-after-ms"] = POLL_AFTER_MS
+    return await house.database.read(
+        lambda session: VectorStoreFile.model_validate(get_file(session, vector_store_id, file_id))
+    )
+
+
+@router.post("/{file_id}", operation_id="updateVectorStoreFileAttributes")
+async def modify_vector_store_file(
+    vector_store_id: str, file_id: str, body: VectorStoreFileUpdate, house: House
+) -> VectorStoreFile:
+    """Replace a file's attributes."""
+
+    def work(session: Session) -> VectorStoreFile:
+        row = get_file(session, vector_store_id, file_id)
+        row.attributes = body.attributes or {}
+        session.add(row)
+        return VectorStoreFile.model_validate(row)
+
+    return await house.database.write(work)
+
+
+@router.delete("/{file_id}", operation_id="deleteVectorStoreFile")
+async def delete_vector_store_file(vector_store_id: str, file_id: str, house: House) -> Deleted:
+    """Take a file out of a vector store; the file itself stays."""
+
+    def work(session: Session) -> list[int]:
+        row = get_file(session, vector_store_id, file_id)
+        crud.delete_row(session, row)
+        return [row.seq] if row.seq is not None else []
+
+    await house.ingestion.forget(await house.database.write(work))
+    return Deleted(id=file_id, object="vector_store.file.deleted")
+
+
+@router.get("/{file_id}/content", operation_id="retrieveVectorStoreFileContent")
+async def retrieve_content(vector_store_id: str, file_id: str, house: House) -> FileContentPage:
+    """The text that was read from a file; none before it is completed."""
+    row = await house.database.read(lambda session: get_file(session, vector_store_id, file_id))
+    if row.status != "completed" or row.seq is None:
+        return FileContentPage(data=[])
+    try:
+        text = await (await house.retrieval.open()).text(row.seq)
+    except KeyError:  # deleted meanwhile, or expired
+        return FileContentPage(data=[])
+    return FileContentPage(data=[TextContent(text=text)])
+
+
+def page_of_files(
+    session: Session, vector_store_id: str, params: FileListParams, batch_id: str | None = None
+) -> ListPage[VectorStoreFile]:
+    """The page of a store's files, or of those of a batch, that `params` ask for."""
+    file = tables.VectorStoreFile
+    conditions = [col(file.vector_store_id) == vector_store_id]
+    if batch_id is not None:
+        conditions.append(col(file.batch_id) == batch_id)
+    if params.filter:
+        conditions.append(col(file.status) == params.filter)
+    rows, has_more = crud.list_rows(session, file, params, *conditions, within=vector_store_id)
+    return crud.as_page(rows, [VectorStoreFile.model_validate(row) for row in rows], has_more)

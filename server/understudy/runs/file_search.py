@@ -1,0 +1,103 @@
+"""The file search tool: which stores a run searches, and what it finds there."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from sqlmodel import Session, col, select
+
+from understudy import tables
+from understudy.database import Database
+from understudy.errors import BadRequestError
+from understudy.ingestion import Ingestion
+from understudy.runs.search_settings import SearchSettings
+from understudy.schemas.base import JSON
+from understudy.vector_search import SearchResult, VectorSearch
+from understudy.vector_stores import expired, is_expired
+
+_INGESTION_SECONDS = 60.0  # [D]
+_MOST_TOKENS = 16_000  # [D]
+
+
+class VectorStoreExpiredError(Exception):
+    """A store that the run would search has expired, which fails the run [D]."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchedStores:
+    """Ids of the vector stores that a run searches."""
+
+    of_assistant: tuple[str, ...] = ()
+    of_thread: tuple[str, ...] = ()
+
+    def all(self) -> list[str]:
+        """Each once."""
+        return list(dict.fromkeys(self.of_assistant + self.of_thread))
+
+
+def searched_stores(session: Session, run: tables.Run) -> SearchedStores:
+    """The stores of the run's assistant and thread, without those that were deleted.
+
+    Raises VectorStoreExpiredError.
+    """
+    assistant = session.exec(select(tables.Assistant).where(tables.Assistant.id == run.assistant_id)).first()
+    thread = session.exec(select(tables.Thread).where(tables.Thread.id == run.thread_id)).first()
+    named = SearchedStores(_named(assistant), _named(thread))
+    if not named.all():
+        return named
+    live = set()
+    for store in session.exec(select(tables.VectorStore).where(col(tables.VectorStore.id).in_(named.all()))):
+        if is_expired(store):
+            raise VectorStoreExpiredError(expired(store.id).message)
+        live.add(store.id)
+    return SearchedStores(*(tuple(one for one in ids if one in live) for ids in (named.of_assistant, named.of_thread)))
+
+
+def _named(owner: tables.Assistant | tables.Thread | None) -> tuple[str, ...]:
+    return tuple(owner.tool_resources.get("file_search", {}).get("vector_store_ids") or ()) if owner else ()
+
+
+class FileSearch:
+    """Searches for runs. Raises VectorStoreExpiredError, and RetrievalError where the search itself fails."""
+
+    def __init__(self, vector_search: VectorSearch, ingestion: Ingestion, database: Database) -> None:
+        self._vector_search = vector_search
+        self._ingestion = ingestion
+        self._database = database
+
+    async def wait(self, stores: SearchedStores) -> None:
+        """Give the files of the thread's stores time to become searchable; the assistant's do not count [D]."""
+        if stores.of_thread:
+            await self._ingestion.wait(list(stores.of_thread), _INGESTION_SECONDS)
+
+    async def search(self, run: tables.Run, queries: list[str], settings: SearchSettings) -> list[JSON]:
+        """The best passages as the run's step stores them: none where there is no store, or no query."""
+        if not queries:
+            return []
+        stores = await self._database.read(partial(searched_stores, run=run))
+        try:
+            found = await self._vector_search.search(
+                stores.all(), queries, limit=settings.limit, ranking_options=settings.ranking_options, distinct=True
+            )
+        except BadRequestError as error:
+            raise VectorStoreExpiredError(error.message) from error
+        return [_stored(result) for result in _within_budget(found)]
+
+
+def _within_budget(found: list[SearchResult]) -> list[SearchResult]:
+    """The best of the results, whole, as long as they fit."""
+    tokens = 0
+    for number, result in enumerate(found):
+        tokens += result.tokens
+        if tokens > _MOST_TOKENS:
+            return found[:number]
+    return found
+
+
+def _stored(result: SearchResult) -> JSON:
+    return {
+        "file_id": result.file_id,
+        "file_name": result.filename,
+        "score": result.score,
+        "attributes": result.attributes,
+        "content": [{"type": "text", "text": result.text}],
+    }

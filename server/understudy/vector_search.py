@@ -1,0 +1,136 @@
+"""The search of vector stores: what retrieval finds, as far as the tables still know it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from understudy import clock, tables, vector_stores
+from understudy.attribute_filters import matches
+from understudy.crud import not_found
+from understudy.database import Database
+from understudy.retrieval_folder import RetrievalFolder
+from understudy.schemas.base import JSON
+from understudy.schemas.vector_stores import Filter
+from understudy_retrieval import Hit, Ranking
+
+_DENSE_ONLY = Ranking(1.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """A passage that was found; the score is in [0, 1]."""
+
+    file_id: str
+    filename: str
+    score: float
+    attributes: JSON
+    text: str
+    tokens: int
+
+
+class VectorSearch:
+    """Searches several stores as one. Raises RetrievalError, and BadRequestError for an expired store."""
+
+    def __init__(self, database: Database, folder: RetrievalFolder) -> None:
+        self._database = database
+        self._folder = folder
+
+    async def search(
+        self,
+        store_ids: list[str],
+        queries: list[str],
+        *,
+        limit: int,
+        filters: Filter | None = None,
+        ranking_options: JSON | None = None,
+        distinct: bool = False,
+        all_exist: bool = False,
+    ) -> list[SearchResult]:
+        """The best `limit` passages for any of the queries, best first.
+
+        Stores that are gone are left out, unless `all_exist` wants a NotFoundError. With `distinct` no passage shares
+        text with a better one, as overlapping neighbours do.
+        """
+        scope = await self._database.read(partial(_scope, store_ids=store_ids, filters=filters, all_exist=all_exist))
+        if scope.stale:
+            await self._database.write(partial(vector_stores.touch, store_ids=scope.stale))
+        if not scope.store_ids or scope.members == []:
+            return []
+        options = ranking_options or {}
+        threshold = options.get("score_threshold") or 0.0
+        retrieval = await self._folder.open()
+        asked = limit
+        while True:
+            hits = await retrieval.search(
+                scope.store_ids,
+                queries,
+                limit=asked,
+                members=scope.members,
+                ranking=ranking(options),
+                distinct=distinct,
+            )
+            wanted = [hit for hit in hits if hit.score >= threshold]
+            # After retrieval has answered: a file that has meanwhile been deleted is not shown.
+            results = await self._database.read(partial(_live, hits=wanted, filters=filters))
+            if len(results) >= limit or len(wanted) < asked:
+                return results[:limit]
+            asked *= 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    store_ids: list[str]
+    """Stores with files that can be found."""
+    stale: list[str]
+    """Stores that were last used before this second."""
+    members: list[int] | None
+    """The files that meet the filters, where there are filters."""
+
+
+def ranking(options: JSON) -> Ranking:
+    """How ranking options weigh the halves of a score: a ranker's name says no more than whether there is one."""
+    if weights := options.get("hybrid_search"):
+        return Ranking(weights["embedding_weight"], weights["text_weight"])
+    return _DENSE_ONLY if options.get("ranker") == "none" else Ranking()
+
+
+def _scope(session: Session, store_ids: list[str], filters: Filter | None, all_exist: bool) -> _Scope:
+    stores = session.exec(select(tables.VectorStore).where(col(tables.VectorStore.id).in_(store_ids))).all()
+    if all_exist and (missing := set(store_ids) - {store.id for store in stores}):
+        raise not_found(tables.VectorStore, min(missing))
+    for store in stores:
+        if vector_stores.is_expired(store):
+            raise vector_stores.expired(store.id)
+    file = tables.VectorStoreFile
+    filled: list[str] = []
+    members: list[int] = []
+    for store in stores:
+        findable: Any = select(file.seq, file.attributes).where(
+            file.vector_store_id == store.id, file.status == "completed"
+        )
+        if session.exec(findable.limit(1)).first() is not None:
+            filled.append(store.id)
+            if filters:
+                members += [seq for seq, attributes in session.exec(findable) if matches(filters, attributes)]
+    now = clock.now()
+    stale = [store.id for store in stores if store.last_active_at < now]
+    return _Scope(filled, stale, members if filters else None)
+
+
+def _live(session: Session, hits: Sequence[Hit], filters: Filter | None) -> list[SearchResult]:
+    file = tables.VectorStoreFile
+    query: Any = (
+        select(file.seq, file.id, file.attributes, tables.File.filename)
+        .join(tables.File, col(tables.File.id) == col(file.id))
+        .where(col(file.seq).in_({hit.member_id for hit in hits}), file.status == "completed")
+    )
+    rows = {row.seq: row for row in session.exec(query)}
+    results = []
+    for hit in hits:
+        row = rows.get(hit.member_id)
+        if row is not None and (filters is None or matches(filters, row.attributes)):
+            results.append(SearchResult(row.id, row.filename, hit.score, row.attributes, hit.text, hit.tokens))
+    return results
