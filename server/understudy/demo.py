@@ -12,6 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from understudy.demo_pdf import pdf
 from understudy.settings import Settings, StartError
 
 if TYPE_CHECKING:
@@ -26,13 +27,18 @@ WEATHER = {
     "description": "The weather in a city.",
     "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
 }
+DOCUMENT = "q4_report.pdf"
+DOCUMENT_QUESTION = "Which risk factors stood out, and what follows from the new battery rules?"
 ANSWER = '{"degrees": 18, "sky": "sunny"}'
 _LISTENING = re.compile(r"listening on (\S+),")
 _START_SECONDS = 60
 
 
 def demo(settings: Settings, output: Path) -> None:
-    """Play a data analyst, a streamed sentence and a function call. Raises StartError where a part fails."""
+    """Play a data analyst, a question about a document, a streamed sentence and a function call.
+
+    Raises StartError where a part fails.
+    """
     import warnings
 
     from openai import OpenAI, OpenAIError
@@ -47,6 +53,7 @@ def demo(settings: Settings, output: Path) -> None:
         try:
             model = settings.model or "gpt-4o"
             _analyst(client, model, output)
+            _document(client, model)
             _sentence(client, model)
             _function(client, model)
         except OpenAIError as error:
@@ -101,12 +108,67 @@ def _show_progress(event: Any) -> None:
                 )
     elif event.event == "thread.message.created":
         print("\nassistant: ", end="")
-    elif event.event == "thread.message.delta":
+    else:
+        _show_text(event)
+
+
+def _show_text(event: Any) -> None:
+    if event.event == "thread.message.delta":
         for part in event.data.delta.content:
             if part.type == "text":
                 print(part.text.value, end="", flush=True)
     elif event.event == "thread.message.completed":
         print()
+
+
+def _document(client: "OpenAI", model: str) -> None:
+    _heading("A document question: a PDF goes into a vector store, an answer comes out that cites it")
+    # Official clients before 1.66 have them under `beta`.
+    place: Any = client if hasattr(client, "vector_stores") else client.beta
+    stores = place.vector_stores
+    store = stores.create(name="Reports")
+    file = client.files.create(file=(DOCUMENT, pdf(), "application/pdf"), purpose="assistants")
+    # Short passages, as the document is.
+    chunking = {"type": "static", "static": {"max_chunk_size_tokens": 128, "chunk_overlap_tokens": 0}}
+    added = stores.files.create_and_poll(file.id, vector_store_id=store.id, chunking_strategy=chunking)
+    if added.status != "completed":
+        raise StartError(f"{DOCUMENT} could not be made searchable: {added.last_error}")
+    _say(f"uploaded {DOCUMENT} into {store.id}\nuser: {DOCUMENT_QUESTION}")
+    assistant = client.beta.assistants.create(
+        model=model,
+        name="Document Analyst",
+        instructions="Answer questions from the documents. Cite what supports each sentence.",
+        tools=[{"type": "file_search"}],
+        tool_resources={"file_search": {"vector_store_ids": [store.id]}},
+    )
+    thread = client.beta.threads.create(messages=[{"role": "user", "content": DOCUMENT_QUESTION}])
+    with client.beta.threads.runs.stream(thread_id=thread.id, assistant_id=assistant.id) as stream:
+        print("\nassistant: ", end="")
+        for event in stream:
+            _show_text(event)
+        run = stream.get_final_run()
+    _check(run)
+    _show_citations(client, run)
+
+
+def _show_citations(client: "OpenAI", run: Any) -> None:
+    """Print what the answer's citations point to: the files, and the passages that the search found in them."""
+    content: Any = "step_details.tool_calls[*].file_search.results[*].content"
+    steps: Any = client.beta.threads.runs.steps.list(
+        run.id, thread_id=run.thread_id, extra_query={"include[]": content}
+    )
+    calls = [call for step in steps if step.type == "tool_calls" for call in step.step_details.tool_calls]
+    found = [result for call in calls for result in call.to_dict()["file_search"]["results"]]
+    (part,) = client.beta.threads.messages.list(run.thread_id, run_id=run.id).data[0].content
+    citations: Any = part.text.annotations if part.type == "text" else []
+    if not citations:
+        _say("(the model cited nothing)")
+    for citation in citations:
+        file_id = citation.file_citation.file_id
+        passage = next(result for result in found if result["file_id"] == file_id)
+        text = " ".join(passage["content"][0]["text"].split())
+        _say(f"its citation {citation.text} points to {client.files.retrieve(file_id).filename}")
+        _say(f"the best passage there, of score {passage['score']:.2f}: {text[:300]}…")
 
 
 def _sentence(client: "OpenAI", model: str) -> None:
