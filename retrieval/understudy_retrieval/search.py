@@ -44,12 +44,15 @@ def rank(
     ranking: Ranking,
 ) -> tuple[Places, Scores]:
     """Places in the view and scores, best first. `allowed` has an entry for each of the view's members."""
-    by_words, word_scores = keyword_scores(connection, view, query.text)
+    weight = _embedding_weight(ranking)
+    semantic = query.vector is not None and bool(view.store.fingerprint)
+    by_words, word_scores = np.empty(0, np.int64), np.empty(0)
+    if weight < 1 or not semantic:
+        by_words, word_scores = keyword_scores(connection, view, query.text)
     if allowed is not None:
         keep = allowed[view.member_of[by_words]]
         by_words, word_scores = by_words[keep], word_scores[keep]
-    weight = _embedding_weight(ranking)
-    if query.vector is None or not view.store.fingerprint:
+    if query.vector is None or not semantic:
         return _ordered(by_words, word_scores)
     if view.vectors is not None:
         places, nearness = _all_places(view, allowed), view.vectors @ query.vector
