@@ -116,6 +116,15 @@ class ChunkStore:
         with self.reading() as connection:
             return find_members(connection, store.number)
 
+    def members_without_vectors(self, store: Store) -> list[int]:
+        """Ids of the members whose documents were not embedded."""
+        query = (
+            "SELECT id FROM members WHERE store = ? AND NOT EXISTS "
+            "(SELECT 1 FROM vectors WHERE vectors.document = members.document)"
+        )
+        with self.reading() as connection:
+            return [member_id for (member_id,) in connection.execute(query, (store.number,))]
+
     def member(self, member_id: int) -> tuple[str, MemberRow] | None:
         """A member and its store's id."""
         query = f"SELECT s.id, {MEMBER} JOIN stores s ON s.number = m.store WHERE m.id = ?"

@@ -118,6 +118,8 @@ class IndexKeeper:
     def _index_member(self, store: Store, member: MemberRow) -> None:
         with self._store.reading() as connection:
             vectors = find_vectors(connection, member.document)
+        if not len(vectors):
+            return
         for first in range(0, len(vectors), BATCH):
             self._index.add(store, member.id, first, vectors[first : first + BATCH])
         self._store.mark_indexed(store, [member.id], indexed=True)

@@ -88,7 +88,10 @@ class Retrieval:
     # What is here
 
     async def reconcile(self, live: Mapping[int, str]) -> set[int]:
-        """Forget members that are not `live` (ids with their store's id); the ids of those that are not here."""
+        """Forget members that are not `live` (ids with their store's id); the ids of those that are not here.
+
+        Members that came while there was no embedder, into stores that have vectors, count as not here.
+        """
         return await self._in_thread(lambda: self._reconcile(live))
 
     def _reconcile(self, live: Mapping[int, str]) -> set[int]:
@@ -99,7 +102,10 @@ class Retrieval:
         for store in self._store.stores():
             if store.id not in stores:
                 self._store.remove_store(store.id)
-        return live.keys() - present.keys()
+            elif self.embedder is not None and store.fingerprint == self.embedder.fingerprint:
+                for member_id in self._store.members_without_vectors(store):
+                    self._store.remove_member(member_id)
+        return live.keys() - self._store.member_stores().keys()
 
     async def keep_documents(self, file_ids: set[str]) -> None:
         """Forget the documents of files that are not among these."""
@@ -130,7 +136,7 @@ class Retrieval:
         document = await self._in_thread(lambda: self._store.document(member.file_id, fingerprint))
         if document is None:
             document = await self._read(member, path, fingerprint)
-        if fingerprint:
+        if fingerprint and self.embedder is not None:
             await self._embed(document)
         row = await self._in_thread(lambda: self._add(member, store, document))
         self._keeper.wake()
@@ -140,11 +146,10 @@ class Retrieval:
         return self.embedder.fingerprint if self.embedder else ""
 
     def _checked(self, store: Store) -> Store:
-        """The store, if its vectors are the present embedder's, or it has none. Raises EmbedderMismatchError."""
-        if store.fingerprint and store.fingerprint != self._fingerprint():
-            now = self.embedder.name if self.embedder else "none"
+        """The store, unless its vectors are another embedder's. Raises EmbedderMismatchError."""
+        if self.embedder is not None and store.fingerprint and store.fingerprint != self.embedder.fingerprint:
             raise EmbedderMismatchError(
-                f"Vector store {store.id} was embedded by {store.fingerprint}, the embedder is {now}: "
+                f"Vector store {store.id} was embedded by {store.fingerprint}, the embedder is {self.embedder.name}: "
                 "go back to that embedder, or stop the server and run `understudy reindex`"
             )
         return store

@@ -114,7 +114,8 @@ def _large(
             exact = list(members)
     for number in exact:
         start, end = view.window_base[number], view.window_base[number + 1]
-        nearness[start:end] = find_vectors(connection, view.members[number].document) @ vector
+        vectors = find_vectors(connection, view.members[number].document)
+        nearness[start:end] = vectors @ vector if len(vectors) else 0
     chunks = _chunk_scores(view, nearness)
     near = np.argsort(-chunks, kind="stable")[: 2 * _PROPOSED_WINDOWS]
     for place in by_words[chunks[by_words] < 0]:

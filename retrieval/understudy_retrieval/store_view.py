@@ -111,7 +111,7 @@ def load(connection: sqlite3.Connection, store: Store) -> StoreView:
     ids = [np.arange(member.first_chunk, member.first_chunk + member.chunks) for member in members]
     vectors = None
     if store.fingerprint and members and bases[-1] <= EXACT_WINDOWS:
-        vectors = np.concatenate([find_vectors(connection, member.document) for member in members])
+        vectors = _together([find_vectors(connection, member.document) for member in members], members)
     return StoreView(
         store,
         members,
@@ -121,4 +121,17 @@ def load(connection: sqlite3.Connection, store: Store) -> StoreView:
         np.concatenate(end or empty),
         bases,
         vectors,
+    )
+
+
+def _together(parts: list[NDArray[np.float32]], members: list[MemberRow]) -> NDArray[np.float32] | None:
+    """All vectors; zeros for members that came while there was no embedder."""
+    width = max(part.shape[1] for part in parts)
+    if width == 0:
+        return None
+    return np.concatenate(
+        [
+            part if len(part) else np.zeros((window_count(member.tokens), width), np.float32)
+            for part, member in zip(parts, members, strict=True)
+        ]
     )

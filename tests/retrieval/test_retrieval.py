@@ -191,10 +191,23 @@ async def test_embedders_are_not_mixed(tmp_path: Path) -> None:
             await ingest(retrieval, tmp_path, "An airship.", member("file-b"))
         await ingest(retrieval, tmp_path, "A zeppelin.", member(store="vs_b"))
         assert (await best(retrieval, "zeppelin", "vs_b")).score > 0.3
-    async with opened(tmp_path / "r", None) as retrieval:  # no model: the words alone
+
+
+async def test_while_the_embedder_is_away_words_decide(tmp_path: Path) -> None:
+    first, second = member(), member("file-b")
+    async with opened(tmp_path / "r", HashingEmbedder()) as retrieval:
+        await ingest(retrieval, tmp_path, "A zeppelin.", first)
+    async with opened(tmp_path / "r", None) as retrieval:
         assert (await best(retrieval, "zeppelin")).score > 0.3
-        with pytest.raises(EmbedderMismatchError):
-            await ingest(retrieval, tmp_path, "An airship.", member("file-b"))
+        await ingest(retrieval, tmp_path, "An airship.", second)
+        assert (await best(retrieval, "airship")).member_id == second.id
+    live = {first.id: "vs_a", second.id: "vs_a"}
+    async with opened(tmp_path / "r", HashingEmbedder()) as retrieval:
+        assert len(await retrieval.search(["vs_a"], ["airship"], limit=5)) == 2
+        assert await retrieval.reconcile(live) == {second.id}
+        await ingest(retrieval, tmp_path, "An airship.", second)
+        assert (await best(retrieval, "an airship.", ranking=Ranking(1, 0))).member_id == second.id
+        assert await retrieval.reconcile(live) == set()
 
 
 async def test_reindexing(tmp_path: Path) -> None:
