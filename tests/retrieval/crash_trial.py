@@ -38,7 +38,7 @@ def document(number: int) -> str:
     return "\n".join(f"Item f{number}s{sentence}{_FILLER}, item {sentence}." for sentence in range(_SENTENCES))
 
 
-def trial(folder: Path, upstream: ScriptedUpstream, files: int, kills: int, *, seed: int, longest: float = 2.0) -> None:
+def trial(folder: Path, upstream: ScriptedUpstream, files: int, kills: int, *, seed: int, longest: float) -> None:
     """Raises AssertionError for what was lost, doubled or answered wrongly."""
     chance = random.Random(seed)
     flags = ("--upstream", upstream.url, "--embedder", "upstream:scripted")
@@ -154,12 +154,13 @@ def _main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=200, help=f"files of about {CHUNKS} chunks")
     parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--longest", type=float, default=0.6, help="seconds from a start to the next kill, at most")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 10_000)
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
     upstream = ScriptedUpstream()
     with tempfile.TemporaryDirectory() as folder:
-        trial(Path(folder), upstream, options.files, options.kills, seed=options.seed)
+        trial(Path(folder), upstream, options.files, options.kills, seed=options.seed, longest=options.longest)
     upstream.stop()
 
 
