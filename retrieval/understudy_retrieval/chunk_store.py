@@ -116,6 +116,14 @@ class ChunkStore:
         with self.reading() as connection:
             return find_members(connection, store.number)
 
+    def adopt(self, store: Store, fingerprint: str) -> None:
+        """Let a store without vectors have those of a model from now on."""
+        with self._writing() as connection:
+            connection.execute(
+                "UPDATE stores SET fingerprint = ?, changes = changes + 1 WHERE number = ?", (fingerprint, store.number)
+            )
+            connection.execute("UPDATE OR IGNORE documents SET fingerprint = ? WHERE fingerprint = ''", (fingerprint,))
+
     def members_without_vectors(self, store: Store) -> list[int]:
         """Ids of the members whose documents were not embedded."""
         query = (

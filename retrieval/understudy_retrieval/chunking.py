@@ -47,10 +47,6 @@ class Chunking:
         end = np.maximum(-(-(ends - WINDOW // 2) // WINDOW), middle + 1)
         return first, np.minimum(end, window_count(tokens))
 
-    def neighbours(self) -> int:
-        """How many chunks on each side share text with a chunk."""
-        return (self.size - 1) // self.stride
-
 
 def window_count(tokens: int) -> int:
     """How many windows a document has."""

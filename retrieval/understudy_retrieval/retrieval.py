@@ -3,7 +3,7 @@
 import heapq
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice, pairwise
@@ -24,7 +24,7 @@ from understudy_retrieval.index_keeper import IndexKeeper
 from understudy_retrieval.index_process import IndexProcess
 from understudy_retrieval.parsing import parse
 from understudy_retrieval.records import Hit, Ingested, Member, Ranking
-from understudy_retrieval.search import Query, distinct, rank
+from understudy_retrieval.search import Candidate, Query, chosen, rank
 from understudy_retrieval.store_view import ViewCache
 from understudy_retrieval.tokens import tokenize
 from understudy_retrieval.vector_index import Index, VectorIndex, name_of
@@ -90,7 +90,7 @@ class Retrieval:
     async def reconcile(self, live: Mapping[int, str]) -> set[int]:
         """Forget members that are not `live` (ids with their store's id); the ids of those that are not here.
 
-        Members that came while there was no embedder, into stores that have vectors, count as not here.
+        Members that came while there was no embedder count as not here: their stores are to have vectors now.
         """
         return await self._in_thread(lambda: self._reconcile(live))
 
@@ -102,7 +102,10 @@ class Retrieval:
         for store in self._store.stores():
             if store.id not in stores:
                 self._store.remove_store(store.id)
-            elif self.embedder is not None and store.fingerprint == self.embedder.fingerprint:
+                continue
+            if self.embedder is not None and not store.fingerprint:
+                self._store.adopt(store, self.embedder.fingerprint)
+            if self.embedder is not None and store.fingerprint in ("", self.embedder.fingerprint):
                 for member_id in self._store.members_without_vectors(store):
                     self._store.remove_member(member_id)
         return live.keys() - self._store.member_stores().keys()
@@ -150,7 +153,7 @@ class Retrieval:
         if self.embedder is not None and store.fingerprint and store.fingerprint != self.embedder.fingerprint:
             raise EmbedderMismatchError(
                 f"Vector store {store.id} was embedded by {store.fingerprint}, the embedder is {self.embedder.name}: "
-                "go back to that embedder, or stop the server and run `understudy reindex`"
+                "go back to that embedder, or stop the server, run `understudy reindex` and add again what failed"
             )
         return store
 
@@ -264,17 +267,13 @@ class Retrieval:
         return await to_thread.run_sync(self._search, store_ids, queries, options, limiter=self._search_limiter)
 
     def _search(self, store_ids: Sequence[str], queries: Sequence[str], options: "_Options") -> list[Hit]:
-        found: dict[tuple[int, int], Hit] = {}
         with self._store.reading() as connection:
             stores = [store for store_id in dict.fromkeys(store_ids) if (store := find_store(connection, store_id))]
             asked = self._embedded(stores, queries)
-            for store in stores:
-                for query in asked:
-                    for hit in self._hits(connection, store, query, options):
-                        key = (hit.member_id, hit.chunk)
-                        if key not in found or found[key].score < hit.score:
-                            found[key] = hit
-        return heapq.nlargest(options.limit, found.values(), key=lambda hit: hit.score)
+            ranked = [self._ranked(connection, store, query, options) for store in stores for query in asked]
+            best_first = heapq.merge(*ranked, key=lambda candidate: -candidate.score)
+            wanted = islice(chosen(best_first, distinct=options.distinct), options.limit)
+            return [_hit(connection, candidate) for candidate in wanted]
 
     def _embedded(self, stores: Sequence[Store], queries: Sequence[str]) -> list[Query]:
         """Without an embedder, and in stores without vectors, the words alone decide."""
@@ -282,22 +281,15 @@ class Retrieval:
             return [Query(text, None) for text in queries]
         return [Query(text, vector) for text, vector in zip(queries, self.embedder.embed(queries), strict=True)]
 
-    def _hits(self, connection: sqlite3.Connection, store: Store, query: Query, options: "_Options") -> list[Hit]:
+    def _ranked(
+        self, connection: sqlite3.Connection, store: Store, query: Query, options: "_Options"
+    ) -> Iterator[Candidate]:
         view = self._views.view(connection, store)
         allowed = None
         if options.members is not None:
             allowed = np.array([member.id in options.members for member in view.members], np.bool_)
         places, scores = rank(connection, self._index, view, query, allowed, options.ranking)
-        chosen = distinct(view, places) if options.distinct else enumerate(places.tolist())
-        hits: list[Hit] = []
-        for position, place in islice(chosen, options.limit):
-            row = connection.execute(
-                "SELECT text FROM chunks WHERE rowid = ?", (int(view.chunk_ids[place]),)
-            ).fetchone()
-            member, number = view.member(place), view.chunk_number(place)
-            start, end = member.chunking.span(number, member.tokens)
-            hits.append(Hit(member.id, number, float(scores[position]), row[0], end - start))
-        return hits
+        return map(partial(Candidate, view), places.tolist(), scores.tolist())
 
     async def text(self, member_id: int) -> str:
         """A member's parsed text. Raises KeyError where it is not here."""
@@ -312,3 +304,9 @@ class Retrieval:
 
 def _ingested(member: MemberRow) -> Ingested:
     return Ingested(member.usage_bytes, member.chunks, member.tokens)
+
+
+def _hit(connection: sqlite3.Connection, candidate: Candidate) -> Hit:
+    row = connection.execute("SELECT text FROM chunks WHERE rowid = ?", (candidate.chunk_id,)).fetchone()
+    start, end = candidate.span
+    return Hit(candidate.member.id, candidate.number, candidate.score, row[0], end - start)

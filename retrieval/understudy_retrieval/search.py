@@ -6,13 +6,14 @@ the keywords each propose chunks, and both halves of a proposed chunk's score ar
 
 import logging
 import sqlite3
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from understudy_retrieval.chunk_rows import find_vectors, find_window_vectors
+from understudy_retrieval.chunk_rows import MemberRow, find_vectors, find_window_vectors
 from understudy_retrieval.keyword_search import keyword_scores
 from understudy_retrieval.records import Ranking
 from understudy_retrieval.store_view import EXACT_WINDOWS, StoreView
@@ -152,13 +153,51 @@ def _look_up(connection: sqlite3.Connection, view: StoreView, place: int, vector
     return float((vectors @ vector).max()) if len(vectors) else 0.0
 
 
-def distinct(view: StoreView, places: Places) -> Iterator[tuple[int, int]]:
-    """Positions and places without those that repeat text of a better one: its neighbours, where chunks overlap."""
-    taken: set[int] = set()
-    for position, place in enumerate(places.tolist()):
-        if place in taken:
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A chunk that was found, by its place in a view."""
+
+    view: StoreView
+    place: int
+    score: float
+
+    @property
+    def member(self) -> MemberRow:
+        """The file in the store that it is of."""
+        return self.view.member(self.place)
+
+    @property
+    def chunk_id(self) -> int:
+        """Its row in the full-text table."""
+        return int(self.view.chunk_ids[self.place])
+
+    @property
+    def number(self) -> int:
+        """Its number within the file."""
+        return self.chunk_id - self.member.first_chunk
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """Its tokens within the document."""
+        return self.member.chunking.span(self.number, self.member.tokens)
+
+
+def chosen(candidates: Iterable[Candidate], *, distinct: bool) -> Iterator[Candidate]:
+    """Each chunk once; with `distinct` none that shares text with a better one.
+
+    Neighbours do where chunks overlap, and the chunks of a document that several stores hold.
+    """
+    seen: set[tuple[int, int]] = set()
+    taken: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+    for candidate in candidates:
+        key = (candidate.member.id, candidate.number)
+        if key in seen:
             continue
-        yield position, place
-        reach = view.member(place).chunking.neighbours()
-        around = range(max(0, place - reach), min(len(view.chunk_ids), place + reach + 1))
-        taken.update(near for near in around if view.member_of[near] == view.member_of[place])
+        seen.add(key)
+        if distinct:
+            start, end = candidate.span
+            spans = taken[candidate.member.document]
+            if any(start < other_end and other_start < end for other_start, other_end in spans):
+                continue
+            spans.append((start, end))
+        yield candidate

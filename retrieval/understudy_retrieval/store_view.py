@@ -48,10 +48,6 @@ class StoreView:
         places = np.searchsorted(self.chunk_ids, chunk_ids).clip(0, len(self.chunk_ids) - 1)
         return places, self.chunk_ids[places] == chunk_ids
 
-    def chunk_number(self, place: int) -> int:
-        """The chunk's number within its file."""
-        return int(self.chunk_ids[place]) - self.member(place).first_chunk
-
     def member(self, place: int) -> MemberRow:
         """The chunk's member."""
         return self.members[int(self.member_of[place])]

@@ -48,9 +48,3 @@ def test_aligned_chunks_look_at_their_own_windows() -> None:
     first, end = Chunking(800, 400).windows(2000)
     assert first.tolist() == [0, 2, 4, 6]
     assert end.tolist() == [4, 6, 8, 10]
-
-
-def test_neighbours() -> None:
-    assert Chunking(800, 400).neighbours() == 1
-    assert Chunking(800, 0).neighbours() == 0
-    assert Chunking(100, 50).neighbours() == 1

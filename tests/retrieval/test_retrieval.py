@@ -172,6 +172,17 @@ async def test_neighbours_are_not_repeated_where_that_is_asked(retrieval: Retrie
     assert all(after - before >= 2 for before, after in pairwise(numbers))
 
 
+async def test_a_file_in_two_stores_is_not_repeated(retrieval: Retrieval, tmp_path: Path) -> None:
+    text = prose(2000, "the zeppelin of Friedrichshafen")
+    await ingest(retrieval, tmp_path, text, member("file-a", "vs_a", 200, 100))
+    await ingest(retrieval, tmp_path, text, member("file-a", "vs_b", 300, 0))
+    hits = await retrieval.search(["vs_a", "vs_b"], ["zeppelin Friedrichshafen", "zeppelin"], limit=50, distinct=True)
+    places = sorted((text.find(hit.text), text.find(hit.text) + len(hit.text)) for hit in hits)
+    assert all(end <= start for (_, end), (start, _) in pairwise(places))
+    plain = await retrieval.search(["vs_a", "vs_b"], ["zeppelin"], limit=4)
+    assert len({hit.member_id for hit in plain}) == 2
+
+
 async def test_several_queries_and_stores(retrieval: Retrieval, tmp_path: Path) -> None:
     await ingest(retrieval, tmp_path, "A zeppelin.", member("file-a", "vs_a"))
     await ingest(retrieval, tmp_path, "A submarine.", member("file-b", "vs_b"))
@@ -241,8 +252,13 @@ async def test_without_an_embedder_words_decide(tmp_path: Path) -> None:
     async with opened(tmp_path / "r", None) as retrieval:
         await ingest(retrieval, tmp_path, prose(800, "a zeppelin"), member())
         assert "zeppelin" in (await best(retrieval, "zeppelin", ranking=Ranking(1, 0))).text
+        one = member("file-b")
+        await ingest(retrieval, tmp_path, "An airship.", one)
     async with opened(tmp_path / "r", HashingEmbedder()) as retrieval:
         assert "zeppelin" in (await best(retrieval, "zeppelin")).text
+        assert await retrieval.reconcile({one.id: "vs_a"}) == {one.id}  # to be ingested again, with vectors
+        await ingest(retrieval, tmp_path, "An airship.", one)
+        assert (await best(retrieval, "an airship.", ranking=Ranking(1, 0))).score > 0.9
 
 
 async def test_too_many_tokens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, retrieval: Retrieval) -> None:
