@@ -206,7 +206,6 @@ class VectorStoreFile(SQLModel, table=True):
         UniqueConstraint("vector_store_id", "id"),
         # Counts and usage are sums over this index alone.
         Index("vector_store_files_counted", "vector_store_id", "status", "usage_bytes"),
-        Index("vector_store_files_of_batch", "batch_id", "status"),
         Index("vector_store_files_waiting", "seq", sqlite_where=_WAITING_FILE, postgresql_where=_WAITING_FILE),
         {"sqlite_autoincrement": True},
     )
@@ -217,7 +216,6 @@ class VectorStoreFile(SQLModel, table=True):
     vector_store_id: str = Field(
         sa_column=Column(String, ForeignKey("vector_stores.id", ondelete="CASCADE"), nullable=False)
     )
-    batch_id: str | None = None
     status: str = "in_progress"
     last_error: JSON | None = _json()
     usage_bytes: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
@@ -239,6 +237,15 @@ class FileBatch(SQLModel, table=True):
         sa_column=Column(String, ForeignKey("vector_stores.id", ondelete="CASCADE"), nullable=False, index=True)
     )
     cancelled: bool = False
+
+
+class FileBatchFile(SQLModel, table=True):
+    """A file that a batch put into its store. What has become of it is told by the store's row."""
+
+    __tablename__ = "file_batch_files"
+
+    batch_id: str = Field(sa_column=Column(String, ForeignKey("file_batches.id", ondelete="CASCADE"), primary_key=True))
+    file_id: str = Field(primary_key=True)
 
 
 class Tombstone(SQLModel, table=True):

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
-from sqlalchemy import func, update
+from sqlalchemy import and_, func, insert, update
 from sqlmodel import Session, col, select
 
 from understudy import clock, crud, tables
@@ -95,9 +95,7 @@ def _expires_at(store: tables.VectorStore) -> int | None:
     return store.last_active_at + store.expires_after["days"] * _DAY if store.expires_after else None
 
 
-def add_files(
-    session: Session, store: tables.VectorStore, files: Sequence[VectorStoreFileCreate], batch_id: str | None = None
-) -> list[int]:
+def add_files(session: Session, store: tables.VectorStore, files: Sequence[VectorStoreFileCreate]) -> list[int]:
     """Put files into a store, to be ingested; the keys of the rows that gave way to new ones.
 
     A file that is there stays, unless it failed or is to be cut otherwise. Raises FileNotFoundAPIError.
@@ -116,9 +114,9 @@ def add_files(
     session.flush()
     gone = {row.id for row in replaced}
     for file_id, file in wanted.items():
-        if file_id in present and file_id not in gone:
-            row = present[file_id]
-        else:
+        row = present.get(file_id)
+        attributes = row.attributes if row is not None and file.attributes is None else file.attributes or {}
+        if row is None or file_id in gone:
             cut = chunking(file.chunking_strategy)
             row = tables.VectorStoreFile(
                 id=file_id,
@@ -127,8 +125,7 @@ def add_files(
                 max_chunk_size_tokens=cut.max_chunk_size_tokens,
                 chunk_overlap_tokens=cut.chunk_overlap_tokens,
             )
-        row.batch_id = batch_id or row.batch_id
-        row.attributes = row.attributes if file.attributes is None else file.attributes
+        row.attributes = attributes
         session.add(row)
     touch(session, [store.id])
     session.flush()
@@ -197,7 +194,7 @@ def sweep(session: Session) -> list[str]:
 
 def shown_stores(session: Session, rows: Sequence[Any]) -> list[VectorStore]:
     """Stores as wire objects, their files counted."""
-    counts, usage = _counted(session, col(tables.VectorStoreFile.vector_store_id), rows)
+    counts, usage = _counted(session, rows)
     stores = []
     for row in rows:
         store = VectorStore.model_validate(row)
@@ -216,25 +213,52 @@ def shown_store(session: Session, row: tables.VectorStore) -> VectorStore:
     return shown_stores(session, [row])[0]
 
 
+def insert_batch(
+    session: Session, store: tables.VectorStore, files: Sequence[VectorStoreFileCreate]
+) -> tuple[tables.FileBatch, list[int]]:
+    """A new batch that puts these files into a store, and what `add_files` returns."""
+    batch = tables.FileBatch(id=new_id("vsfb"), created_at=clock.now(), vector_store_id=store.id)
+    session.add(batch)
+    session.flush()
+    replaced = add_files(session, store, files)
+    members = [{"batch_id": batch.id, "file_id": file_id} for file_id in {file.file_id: None for file in files}]
+    if members:
+        session.connection().execute(insert(tables.FileBatchFile), members)
+    return batch, replaced
+
+
+def in_batch(batch: tables.FileBatch) -> Any:
+    """The condition that a store's file is one of the batch's, whoever has put it there again since."""
+    files = select(tables.FileBatchFile.file_id).where(tables.FileBatchFile.batch_id == batch.id)
+    file = tables.VectorStoreFile
+    return and_(col(file.vector_store_id) == batch.vector_store_id, col(file.id).in_(files))
+
+
 def shown_batch(session: Session, row: tables.FileBatch) -> FileBatch:
     """A file batch as a wire object, its files counted."""
-    counts, _ = _counted(session, col(tables.VectorStoreFile.batch_id), [row])
+    status = col(tables.VectorStoreFile.status)
+    counts = FileCounts()
+    for state, number in session.connection().execute(
+        select(status, func.count()).where(in_batch(row)).group_by(status)
+    ):
+        setattr(counts, state, number)
+        counts.total += number
     ended: Literal["cancelled", "completed"] = "cancelled" if row.cancelled else "completed"
     return FileBatch(
         id=row.id,
         created_at=row.created_at,
-        status="in_progress" if counts[row.id].in_progress else ended,
+        status="in_progress" if counts.in_progress else ended,
         vector_store_id=row.vector_store_id,
-        file_counts=counts[row.id],
+        file_counts=counts,
     )
 
 
-def _counted(session: Session, owner: Any, rows: Sequence[Any]) -> tuple[dict[str, FileCounts], dict[str, int]]:
-    """Files by status, and bytes, of each owner: a store or a batch."""
+def _counted(session: Session, rows: Sequence[Any]) -> tuple[dict[str, FileCounts], dict[str, int]]:
+    """Files by status, and bytes, of each store."""
     ids = [row.id for row in rows]
     counts, usage = {one: FileCounts() for one in ids}, dict.fromkeys(ids, 0)
-    status = col(tables.VectorStoreFile.status)
-    query = select(owner, status, func.count(), func.sum(tables.VectorStoreFile.usage_bytes))
+    owner, status = col(tables.VectorStoreFile.vector_store_id), col(tables.VectorStoreFile.status)
+    query: Any = select(owner, status, func.count(), func.sum(tables.VectorStoreFile.usage_bytes))
     for one, state, number, size in session.connection().execute(query.where(owner.in_(ids)).group_by(owner, status)):
         setattr(counts[one], state, number)
         counts[one].total += number

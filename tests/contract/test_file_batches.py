@@ -77,6 +77,23 @@ def test_files_that_are_there_already(client: OpenAI) -> None:
     assert client.vector_stores.retrieve(store.id).file_counts.total == 2
 
 
+def test_a_batch_keeps_its_files_whoever_puts_them_in_again(client: OpenAI) -> None:
+    store = client.vector_stores.create(name="Library")
+    files = [upload(client, f"{number}.txt", f"{number} {LOOMS}").id for number in range(3)]
+    batches = client.vector_stores.file_batches
+    first = batches.create(store.id, file_ids=files)
+    second = batches.create(store.id, file_ids=files[:2])
+    static = {"max_chunk_size_tokens": 100, "chunk_overlap_tokens": 0}
+    strategy = {"type": "static", "static": static}
+    client.vector_stores.files.create(store.id, file_id=files[0], chunking_strategy=strategy)  # type: ignore[arg-type]
+    for batch, total in ((first, 3), (second, 2)):
+        done = batches.poll(batch.id, vector_store_id=store.id)
+        assert (done.status, done.file_counts.completed, done.file_counts.total) == ("completed", total, total)
+        assert len(batches.list_files(batch.id, vector_store_id=store.id).data) == total
+    client.vector_stores.files.delete(files[1], vector_store_id=store.id)
+    assert batches.retrieve(first.id, vector_store_id=store.id).file_counts.total == 2
+
+
 def test_a_large_batch(client: OpenAI, server: ServerProcess) -> None:
     store = client.vector_stores.create(name="Library")
     files = [{"file_id": upload(client, "a.csv", "a").id} for _ in range(300)]

@@ -88,6 +88,7 @@ def test_a_file_that_is_there_stays_or_is_cut_otherwise(client: OpenAI) -> None:
     assert (cut.chunking_strategy.to_dict(), cut.attributes) == (strategy, {"a": 1})
     assert client.vector_stores.retrieve(store.id).file_counts.total == 1
     assert place(chunking_strategy={"type": "auto"}) == 1
+    assert client.vector_stores.files.retrieve(file_id, vector_store_id=store.id).attributes == {"a": 1}
 
 
 def test_list_with_a_filter_and_cursors_of_one_store(client: OpenAI) -> None:

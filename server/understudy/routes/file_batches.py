@@ -6,8 +6,7 @@ from fastapi import APIRouter, Query, Response
 from sqlalchemy import update
 from sqlmodel import Session, col
 
-from understudy import clock, crud, tables
-from understudy.ids import new_id
+from understudy import crud, tables
 from understudy.json_route import JSONRoute
 from understudy.routes.runs import POLL_AFTER_MS
 from understudy.routes.vector_store_files import page_of_files
@@ -16,7 +15,7 @@ from understudy.schemas.file_batches import FileBatch, FileBatchCreate
 from understudy.schemas.vector_store_files import FileListParams, VectorStoreFile
 from understudy.services import House
 from understudy.tool_resources import check_file_ids
-from understudy.vector_stores import add_files, get_live, shown_batch
+from understudy.vector_stores import get_live, in_batch, insert_batch, shown_batch
 
 router = APIRouter(
     prefix="/vector_stores/{vector_store_id}/file_batches", tags=["Vector stores"], route_class=JSONRoute
@@ -34,10 +33,7 @@ async def create_file_batch(vector_store_id: str, body: FileBatchCreate, house: 
             check_file_ids([file.file_id], f"files[{number}].file_id", listed=False)
 
     def work(session: Session) -> tuple[FileBatch, list[int]]:
-        store = get_live(session, vector_store_id)
-        row = tables.FileBatch(id=new_id("vsfb"), created_at=clock.now(), vector_store_id=store.id)
-        session.add(row)
-        replaced = add_files(session, store, files, row.id)
+        row, replaced = insert_batch(session, get_live(session, vector_store_id), files)
         return shown_batch(session, row), replaced
 
     batch, replaced = await house.database.write(work)
@@ -59,7 +55,7 @@ async def cancel_file_batch(vector_store_id: str, batch_id: str, house: House) -
 
     def work(session: Session) -> tuple[FileBatch, set[int]]:
         row = _get(session, vector_store_id, batch_id)
-        waiting = update(file).where(col(file.batch_id) == batch_id, col(file.status) == "in_progress")
+        waiting = update(file).where(in_batch(row), col(file.status) == "in_progress")
         cancelled = session.connection().execute(waiting.values(status="cancelled").returning(col(file.seq)))
         seqs = {seq for seq in cancelled.scalars() if seq is not None}
         if seqs:
@@ -80,8 +76,8 @@ async def list_files(
     """List a batch's files."""
 
     def work(session: Session) -> ListPage[VectorStoreFile]:
-        _get(session, vector_store_id, batch_id)
-        return page_of_files(session, vector_store_id, params, batch_id)
+        batch = _get(session, vector_store_id, batch_id)
+        return page_of_files(session, vector_store_id, params, in_batch(batch))
 
     return await house.database.read(work)
 

@@ -1,6 +1,6 @@
 """/vector_stores/{vector_store_id}/files."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 from sqlmodel import Session, col
@@ -19,7 +19,7 @@ from understudy.schemas.vector_store_files import (
 )
 from understudy.services import House
 from understudy.tool_resources import check_file_ids
-from understudy.vector_stores import add_files, get_file, get_live
+from understudy.vector_stores import add_files, get_file, get_live, is_expired
 
 router = APIRouter(prefix="/vector_stores/{vector_store_id}/files", tags=["Vector stores"], route_class=JSONRoute)
 
@@ -92,26 +92,30 @@ async def delete_vector_store_file(vector_store_id: str, file_id: str, house: Ho
 
 @router.get("/{file_id}/content", operation_id="retrieveVectorStoreFileContent")
 async def retrieve_content(vector_store_id: str, file_id: str, house: House) -> FileContentPage:
-    """The text that was read from a file; none before it is completed."""
-    row = await house.database.read(lambda session: get_file(session, vector_store_id, file_id))
-    if row.status != "completed" or row.seq is None:
+    """The text that was read from a file; none before it is completed, or once the store has expired."""
+
+    def work(session: Session) -> int | None:
+        row = get_file(session, vector_store_id, file_id)
+        store = crud.get_or_404(session, tables.VectorStore, vector_store_id)
+        return row.seq if row.status == "completed" and not is_expired(store) else None
+
+    seq = await house.database.read(work)
+    if seq is None:
         return FileContentPage(data=[])
     try:
-        text = await (await house.retrieval.open()).text(row.seq)
-    except KeyError:  # deleted meanwhile, or expired
+        text = await (await house.retrieval.open()).text(seq)
+    except KeyError:  # deleted meanwhile
         return FileContentPage(data=[])
     return FileContentPage(data=[TextContent(text=text)])
 
 
 def page_of_files(
-    session: Session, vector_store_id: str, params: FileListParams, batch_id: str | None = None
+    session: Session, vector_store_id: str, params: FileListParams, *conditions: Any
 ) -> ListPage[VectorStoreFile]:
-    """The page of a store's files, or of those of a batch, that `params` ask for."""
+    """The page of a store's files that `params` ask for, among those that meet `conditions`."""
     file = tables.VectorStoreFile
-    conditions = [col(file.vector_store_id) == vector_store_id]
-    if batch_id is not None:
-        conditions.append(col(file.batch_id) == batch_id)
+    of_store = [*conditions, col(file.vector_store_id) == vector_store_id]
     if params.filter:
-        conditions.append(col(file.status) == params.filter)
-    rows, has_more = crud.list_rows(session, file, params, *conditions, within=vector_store_id)
+        of_store.append(col(file.status) == params.filter)
+    rows, has_more = crud.list_rows(session, file, params, *of_store, within=vector_store_id)
     return crud.as_page(rows, [VectorStoreFile.model_validate(row) for row in rows], has_more)

@@ -34,7 +34,6 @@ def upgrade() -> None:
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("created_at", sa.Integer(), nullable=False),
         sa.Column("vector_store_id", sa.String(), nullable=False),
-        sa.Column("batch_id", sa.String(), nullable=True),
         sa.Column("status", sa.String(), nullable=False),
         sa.Column("last_error", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("usage_bytes", sa.BigInteger(), nullable=False),
@@ -50,7 +49,6 @@ def upgrade() -> None:
     op.create_index(
         "vector_store_files_counted", "vector_store_files", ["vector_store_id", "status", "usage_bytes"], unique=False
     )
-    op.create_index("vector_store_files_of_batch", "vector_store_files", ["batch_id", "status"], unique=False)
     op.create_index(
         "vector_store_files_waiting",
         "vector_store_files",
@@ -72,10 +70,18 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_file_batches_vector_store_id", "file_batches", ["vector_store_id"], unique=False)
+    op.create_table(
+        "file_batch_files",
+        sa.Column("batch_id", sa.String(), nullable=False),
+        sa.Column("file_id", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(["batch_id"], ["file_batches.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("batch_id", "file_id"),
+    )
 
 
 def downgrade() -> None:
     """Drop them."""
+    op.drop_table("file_batch_files")
     op.drop_table("file_batches")
     op.drop_table("vector_store_files")
     op.drop_table("vector_stores")
