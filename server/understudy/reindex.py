@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from understudy.retrieval_folder import make_embedder
+from understudy.retrieval_folder import hint, make_embedder
 from understudy.settings import Settings, StartError
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ def reindex(settings: Settings) -> None:
     if not (root / "retrieval.db").exists():
         print(f"{root} holds no vector stores: nothing to do.")
         return
+    if reason := hint(settings):
+        raise StartError(f"{reason}; to do without on purpose: --embedder none")
     retrieval = Retrieval(root, make_embedder(settings), chroma_url=settings.chroma_url)
     try:
         anyio.run(_reindex, retrieval)

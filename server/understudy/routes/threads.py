@@ -7,7 +7,7 @@ from understudy import clock, crud, tables
 from understudy.json_route import JSONRoute
 from understudy.routes.messages import insert_message
 from understudy.runs.lifecycle import active_run
-from understudy.schemas.base import Deleted
+from understudy.schemas.base import JSON, Deleted
 from understudy.schemas.threads import Thread, ThreadCreate, ThreadUpdate
 from understudy.schemas.tools import ToolResources
 from understudy.services import House
@@ -75,12 +75,18 @@ async def delete_thread(thread_id: str, house: House) -> Deleted:
 def insert_thread(
     session: Session, body: ThreadCreate, tool_resources: ToolResources | None = None, param: str = ""
 ) -> tables.Thread:
-    """A new thread and its messages; `param` says where `body` lies in the request."""
+    """A new thread and its messages; `param` says where `body` lies in the request.
+
+    `tool_resources` are those that a run brings along, which replace the thread's tool by tool.
+    """
+    resources: JSON = {}
+    for given in (body.tool_resources, tool_resources):
+        resources = merged(session, resources, given, [], THREAD_EXPIRES_AFTER)
     thread = tables.Thread(
         id=crud.chosen_id(session, tables.Thread, "thread", body.id),
         created_at=clock.now(),
         metadata_=body.metadata or {},
-        tool_resources=merged(session, {}, body.tool_resources or tool_resources, [], THREAD_EXPIRES_AFTER),
+        tool_resources=resources,
     )
     session.add(thread)
     session.flush()

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, StringConstraints, Tag, model_validator
 
-from understudy.errors import missing_parameter
+from understudy.errors import BadRequestError, missing_parameter
 from understudy.schemas.base import JSON, Body, Metadata
 from understudy.schemas.vector_store_files import ChunkingStrategy
 
@@ -20,6 +20,17 @@ class HybridSearch(Body):
 
     embedding_weight: Annotated[float, Field(ge=0)]
     text_weight: Annotated[float, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _something_counts(self) -> "HybridSearch":
+        if self.embedding_weight == self.text_weight == 0:
+            raise BadRequestError(
+                "Invalid 'ranking_options.hybrid_search': at least one of 'embedding_weight' and 'text_weight' must be "
+                "above 0.",
+                param="ranking_options.hybrid_search",
+                code="invalid_value",
+            )
+        return self
 
 
 class RankingOptions(Body):
