@@ -8,7 +8,7 @@ store's own range of row numbers, so a store or a member is found there by a ran
 import sqlite3
 import threading
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from queue import LifoQueue
@@ -28,9 +28,14 @@ from understudy_retrieval.chunk_rows import (
 )
 from understudy_retrieval.chunk_schema import SCHEMA, VERSION
 from understudy_retrieval.chunking import Chunking, window_count
-from understudy_retrieval.errors import RetrievalError
+from understudy_retrieval.errors import RetrievalError, StoreRemovedError
 
 _RANGE_BITS = 32
+_WITH_VECTORS = (
+    "UPDATE members SET usage_bytes = usage_bytes + (SELECT coalesce(sum(length(vectors)), 0) FROM vectors "
+    "WHERE vectors.document = members.document) WHERE store = ?"
+)
+_WITHOUT_VECTORS = _WITH_VECTORS.replace("+", "-", 1)
 
 
 class ChunkStore:
@@ -155,7 +160,7 @@ class ChunkStore:
         with self._writing() as connection:
             row = connection.execute("SELECT next_chunk FROM stores WHERE number = ?", (store.number,)).fetchone()
             if row is None:
-                raise RetrievalError(f"{store.id} was deleted")
+                raise StoreRemovedError(f"{store.id} was removed")
             (first,) = row
             for number, text in enumerate(texts, first):
                 usage += len(text.encode())
@@ -175,20 +180,33 @@ class ChunkStore:
     def remove_member(self, member_id: int) -> None:
         """Make a member's chunks unfindable; the rows go with `purge`."""
         with self._writing() as connection:
-            query = f"SELECT s.number, s.id, {MEMBER} JOIN stores s ON s.number = m.store WHERE m.id = ?"
+            query = f"SELECT s.id, {MEMBER} JOIN stores s ON s.number = m.store WHERE m.id = ?"
             row = connection.execute(query, (member_id,)).fetchone()
             if row is None:
                 return
-            number, store_id, member = row[0], row[1], member_row(row[2:])
-            _throw_away(connection, number, store_id, member)
-            connection.execute("DELETE FROM members WHERE id = ?", (member_id,))
-            connection.execute("UPDATE stores SET changes = changes + 1 WHERE number = ?", (number,))
+            store = find_store(connection, row[0])
+            assert store is not None
+            self._remove(connection, store, member_row(row[1:]))
 
-    def remove_store(self, store_id: str) -> None:
-        """Make a store's chunks unfindable; the rows go with `purge`."""
+    def _remove(self, connection: sqlite3.Connection, store: Store, member: MemberRow) -> None:
+        _throw_away(connection, store, member)
+        connection.execute("DELETE FROM members WHERE id = ?", (member.id,))
+        connection.execute("UPDATE stores SET changes = changes + 1 WHERE number = ?", (store.number,))
+
+    def remove_store(self, store_id: str, members: Collection[int] | None = None) -> None:
+        """Make a store's chunks unfindable; the rows go with `purge`.
+
+        Where it has other members than `members`, a new store has been given the old one's id: those stay.
+        """
         with self._writing() as connection:
             store = find_store(connection, store_id)
             if store is None:
+                return
+            present = find_members(connection, store.number)
+            gone = present if members is None else [member for member in present if member.id in members]
+            if len(gone) < len(present):
+                for member in gone:
+                    self._remove(connection, store, member)
                 return
             (end,) = connection.execute("SELECT next_chunk FROM stores WHERE number = ?", (store.number,)).fetchone()
             connection.execute(
@@ -247,14 +265,21 @@ class ChunkStore:
     def refer_to(self, store: Store, fingerprint: str) -> None:
         """Let a store's members refer to the documents that another model has embedded; all of them must be there."""
         with self._writing() as connection:
+            connection.execute(_WITHOUT_VECTORS, (store.number,))
             connection.execute(
                 "UPDATE members SET indexed = 0, document = (SELECT new.id FROM documents old JOIN documents new "
                 "ON new.file_id = old.file_id AND new.fingerprint = ? WHERE old.id = members.document) WHERE store = ?",
                 (fingerprint, store.number),
             )
+            connection.execute(_WITH_VECTORS, (store.number,))
             connection.execute(
                 "UPDATE stores SET fingerprint = ?, changes = changes + 1 WHERE number = ?", (fingerprint, store.number)
             )
+
+    def usage(self) -> dict[int, int]:
+        """Bytes of all members."""
+        with self.reading() as connection:
+            return dict(connection.execute("SELECT id, usage_bytes FROM members").fetchall())
 
     # Documents
 
@@ -337,9 +362,9 @@ class ChunkStore:
             return {file_id for (file_id,) in connection.execute("SELECT DISTINCT file_id FROM documents")}
 
 
-def _throw_away(connection: sqlite3.Connection, number: int, store_id: str, member: MemberRow) -> None:
+def _throw_away(connection: sqlite3.Connection, store: Store, member: MemberRow) -> None:
     windows = window_count(member.tokens) if member.indexed else 0
     connection.execute(
         "INSERT INTO garbage (store, store_id, member, windows, first_chunk, end_chunk) VALUES (?, ?, ?, ?, ?, ?)",
-        (number, store_id, member.id, windows, member.first_chunk, member.first_chunk + member.chunks),
+        (store.number, store.id, member.id, windows, member.first_chunk, member.first_chunk + member.chunks),
     )

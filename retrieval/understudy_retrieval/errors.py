@@ -4,6 +4,7 @@ RetrievalError
 ├── FileRefusedError        the file cannot be searched: its type, its content, its size
 ├── EmbeddingError          the embedding model failed or could not be reached
 ├── EmbedderMismatchError   a store was embedded by another model
+├── StoreRemovedError       a store was removed while something was put into it
 └── FolderLockedError       another process uses the folder
 """
 
@@ -46,6 +47,10 @@ class EmbeddingError(RetrievalError):
 
 class EmbedderMismatchError(RetrievalError):
     """A store was embedded by another model than the one that is configured."""
+
+
+class StoreRemovedError(RetrievalError):
+    """A store was removed while something was put into it."""
 
 
 class FolderLockedError(RetrievalError):

@@ -19,7 +19,7 @@ from understudy_retrieval.chunk_rows import Document, MemberRow, Store, find_sto
 from understudy_retrieval.chunk_store import ChunkStore
 from understudy_retrieval.chunking import MAX_TOKENS, WINDOW, Chunking, window_count
 from understudy_retrieval.embedding.base import Embedder
-from understudy_retrieval.errors import EmbedderMismatchError, FileRefusedError, FolderLockedError
+from understudy_retrieval.errors import EmbedderMismatchError, FileRefusedError, FolderLockedError, StoreRemovedError
 from understudy_retrieval.index_keeper import IndexKeeper
 from understudy_retrieval.index_process import IndexProcess
 from understudy_retrieval.parsing import parse
@@ -110,6 +110,10 @@ class Retrieval:
                     self._store.remove_member(member_id)
         return live.keys() - self._store.member_stores().keys()
 
+    async def usage(self) -> dict[int, int]:
+        """Bytes stored for each member; reindexing changes them."""
+        return await self._in_thread(self._store.usage)
+
     async def keep_documents(self, file_ids: set[str]) -> None:
         """Forget the documents of files that are not among these."""
 
@@ -132,6 +136,17 @@ class Retrieval:
         """
         if known := await self._in_thread(lambda: self._store.member(member.id)):
             return _ingested(known[1])
+        while True:
+            try:
+                row = await self._ingest(member, path)
+                break
+            except StoreRemovedError:
+                # The last store of that id: the member's own is a new one.
+                continue
+        self._keeper.wake()
+        return _ingested(row)
+
+    async def _ingest(self, member: Member, path: Path) -> MemberRow:
         store = await self._in_thread(
             lambda: self._checked(self._store.open_store(member.store_id, self._fingerprint()))
         )
@@ -141,9 +156,7 @@ class Retrieval:
             document = await self._read(member, path, fingerprint)
         if fingerprint and self.embedder is not None:
             await self._embed(document)
-        row = await self._in_thread(lambda: self._add(member, store, document))
-        self._keeper.wake()
-        return _ingested(row)
+        return await self._in_thread(lambda: self._add(member, store, document))
 
     def _fingerprint(self) -> str:
         return self.embedder.fingerprint if self.embedder else ""
@@ -203,12 +216,12 @@ class Retrieval:
         await self._in_thread(lambda: self._store.remove_member(member_id))
         self._keeper.wake()
 
-    async def remove_store(self, store_id: str) -> None:
-        """A store is gone; one that is not here is no error."""
+    async def remove_store(self, store_id: str, members: Collection[int] | None = None) -> None:
+        """A store is gone, or these of its members where a new store has been given its id; unknown is no error."""
 
         def remove() -> None:
             if store := self._store.store(store_id):
-                self._store.remove_store(store_id)
+                self._store.remove_store(store_id, members)
                 self._views.forget(store)
 
         await self._in_thread(remove)

@@ -167,8 +167,8 @@ async def _expire_files(services: Services) -> None:
 
 async def _expire_stores(services: Services) -> None:
     if await services.database.read(store_rows.any_due):
-        for store_id in await services.database.write(store_rows.sweep):
-            await services.ingestion.forget_store(store_id)
+        for store_id, seqs in (await services.database.write(store_rows.sweep)).items():
+            await services.ingestion.forget_store(store_id, seqs)
 
 
 def _expired_files(session: Session) -> list[str]:

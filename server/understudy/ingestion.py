@@ -82,11 +82,11 @@ class Ingestion:
         if self._folder.exists:
             await (await self._folder.open()).forget_file(file_id)
 
-    async def forget_store(self, store_id: str) -> None:
-        """A store was deleted or has expired."""
-        self._break_off(lambda member: member.store_id == store_id)
+    async def forget_store(self, store_id: str, member_ids: Collection[int]) -> None:
+        """A store with these files was deleted or has expired; a new one may have been given its id."""
+        self.break_off(member_ids)
         if self._folder.exists:
-            await (await self._folder.open()).remove_store(store_id)
+            await (await self._folder.open()).remove_store(store_id, member_ids)
 
     def _break_off(self, is_gone: Callable[[Member], bool]) -> None:
         for member, scope in self._in_hand.items():
@@ -127,6 +127,7 @@ class Ingestion:
         missing = await retrieval.reconcile(await self._database.read(_living))
         if lost := await self._database.write(partial(_ingest_again, seqs=missing)):
             log.warning("file search: %d files are ingested again: the data folder lacks their passages", lost)
+        await self._database.write(partial(_correct_usage, usage=await retrieval.usage()))
         await retrieval.keep_documents(await self._database.read(_file_ids))
 
     async def _take(self, member: Member, scope: CancelScope) -> None:
@@ -190,7 +191,7 @@ class Ingestion:
         await retrieval.remove_member(member.id)
         store_is_there, file_is_there = await self._database.read(partial(_presence, member=member))
         if not store_is_there:
-            await retrieval.remove_store(member.store_id)
+            await retrieval.remove_store(member.store_id, [])
         if not file_is_there:
             await retrieval.forget_file(member.file_id)
 
@@ -229,6 +230,14 @@ def _ingest_again(session: Session, seqs: set[int]) -> int:
         again = update(file).where(col(file.seq).in_(some), col(file.status) == "completed")
         changed += session.connection().execute(again.values(status="in_progress", usage_bytes=0)).rowcount
     return changed
+
+
+def _correct_usage(session: Session, usage: dict[int, int]) -> None:
+    file = tables.VectorStoreFile
+    query: Any = select(file.seq, file.usage_bytes).where(file.status == "completed")
+    for seq, size in session.exec(query).all():
+        if usage.get(seq, size) != size:
+            session.connection().execute(update(file).where(col(file.seq) == seq).values(usage_bytes=usage[seq]))
 
 
 def _next(session: Session, in_hand: set[int]) -> Member | None:

@@ -175,8 +175,14 @@ def _due(what: Any) -> Any:
     return select(what).where(col(store.expires_at) <= clock.now(), store.status != "expired")
 
 
-def sweep(session: Session) -> list[str]:
-    """Mark the stores whose time has come as expired; their ids. What they had in the index does not count any more."""
+def file_seqs(session: Session, store_id: str) -> list[int]:
+    """The keys of a store's files."""
+    found = session.exec(select(tables.VectorStoreFile.seq).where(tables.VectorStoreFile.vector_store_id == store_id))
+    return [seq for seq in found if seq is not None]
+
+
+def sweep(session: Session) -> dict[str, list[int]]:
+    """Mark the stores whose time has come as expired; their ids and their files' keys, which are to be forgotten."""
     due: list[tables.VectorStore] = list(session.exec(_due(tables.VectorStore)))
     for store in due:
         store.status = "expired"
@@ -189,7 +195,7 @@ def sweep(session: Session) -> list[str]:
                 last_error={"code": "server_error", "message": f"Vector store '{store.id}' has expired"},
             )
         )
-    return [store.id for store in due]
+    return {store.id: file_seqs(session, store.id) for store in due}
 
 
 def shown_stores(session: Session, rows: Sequence[Any]) -> list[VectorStore]:

@@ -10,7 +10,7 @@ from threading import Thread
 
 import anyio
 import pytest
-from openai import NotFoundError, OpenAI
+from openai import BadRequestError, NotFoundError, OpenAI
 from sqlmodel import Session, select
 
 from tests.conftest import official_client
@@ -24,6 +24,32 @@ from understudy.retrieval_folder import RetrievalFolder
 from understudy.settings import Settings
 from understudy.supervisor import Supervisor
 from understudy.vector_stores import insert_store, new_files
+
+
+def test_a_new_store_with_the_id_of_a_deleted_one(tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path / "data", "--embedder", "none")
+    with official_client(server) as client:
+        file_id = upload(client, "a.txt", " ".join(f"word{number} zebra" for number in range(8000))).id
+
+        def make() -> None:
+            body = {"id": "vs_R", "name": "Again", "file_ids": [file_id]}
+            client.post("/vector_stores", body=body, cast_to=object)
+
+        make()
+        for _ in range(15):
+            assert ready(client, "vs_R").file_counts.completed == 1
+            deletion = Thread(target=client.vector_stores.delete, args=("vs_R",))
+            deletion.start()
+            while True:
+                try:
+                    make()
+                    break
+                except BadRequestError:  # not yet deleted
+                    continue
+            deletion.join()
+        assert ready(client, "vs_R").file_counts.completed == 1
+        assert client.vector_stores.search("vs_R", query="zebra").data
+    assert server.stop() == 0
 
 
 def test_kill_and_go_on(tmp_path: Path) -> None:

@@ -240,11 +240,14 @@ async def test_reindexing(tmp_path: Path) -> None:
         assert after.text == before.text
         await ingest(retrieval, tmp_path, "An airship.", member("file-new", "vs_0"))
         assert [store async for store in retrieval.reindex()] == []
+        usage = await retrieval.usage()
     async with opened(tmp_path / "r", None) as retrieval:  # to words alone, and back
         assert len([store async for store in retrieval.reindex()]) == 2
         assert (await best(retrieval, "zeppelin", "vs_1")).score > 0
     async with opened(tmp_path / "r", one) as retrieval:
+        assert all(size < usage[one] for one, size in (await retrieval.usage()).items())
         assert len([store async for store in retrieval.reindex()]) == 2
+        assert await retrieval.usage() == usage
         assert (await best(retrieval, "zeppelin", "vs_0")).text == before.text
 
 

@@ -21,7 +21,7 @@ from understudy.schemas.vector_stores import (
 )
 from understudy.services import House
 from understudy.tool_resources import check_file_ids
-from understudy.vector_stores import insert_store, new_files, set_expiry, shown_store, shown_stores
+from understudy.vector_stores import file_seqs, insert_store, new_files, set_expiry, shown_store, shown_stores
 from understudy_retrieval import EmbedderMismatchError, EmbeddingError
 
 router = APIRouter(prefix="/vector_stores", tags=["Vector stores"], route_class=JSONRoute)
@@ -94,10 +94,14 @@ async def modify_vector_store(vector_store_id: str, house: House, body: VectorSt
 @router.delete("/{vector_store_id}", operation_id="deleteVectorStore")
 async def delete_vector_store(vector_store_id: str, house: House) -> Deleted:
     """Delete a vector store; its files stay, and whoever names it goes on without it."""
-    await house.database.write(
-        lambda session: crud.delete_row(session, crud.get_or_404(session, tables.VectorStore, vector_store_id))
-    )
-    await house.ingestion.forget_store(vector_store_id)
+
+    def work(session: Session) -> list[int]:
+        row = crud.get_or_404(session, tables.VectorStore, vector_store_id)
+        seqs = file_seqs(session, vector_store_id)
+        crud.delete_row(session, row)
+        return seqs
+
+    await house.ingestion.forget_store(vector_store_id, await house.database.write(work))
     return Deleted(id=vector_store_id, object="vector_store.deleted")
 
 
