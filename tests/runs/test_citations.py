@@ -34,6 +34,8 @@ def _scan(text: str, size: int) -> list[Piece]:
         ("ASCII [0:0†source] and 【0:0】", ["[0:0†source]", "【0:0】"]),
         (f"[the file]({PREFIX}x.csv){A}, {PREFIX}y.csv {A}", [f"{PREFIX}x.csv", A, f"{PREFIX}y.csv ", A]),
         ("it ends in 【0:0†a.t", []),
+        (f"one unfinished 【0:0†a.txt and then {B}", [B]),
+        ("one unfinished [0:0†a.txt and [0:1†b.txt].", ["[0:1†b.txt]"]),
         ("【【0:0†a.txt】", [A]),
         ("[0:0†line\nbreak] [12345:0†a] [0:0:†a]", []),
         (f"ünïcode 😀{A}日本語{B}。", [A, B]),

@@ -14,7 +14,8 @@ Sources = Mapping[Place, str]
 """Ids of the files that marks point to."""
 
 _PLACE = re.compile(r"[【\[](\d+):(\d+)")
-_NUMBER = re.compile(r"[【\[](\d{1,3}):\d{1,4}[†】]")
+_NUMBER = re.compile(r"[【\[](\d{1,4}):\d{1,4}[†】]")
+_LAST_NUMBER = 9000  # of four digits, with room for the searches of one run
 _NOT_IN_A_MARK = re.compile(r"[【】\s]+")
 _LONGEST_NAME = 200
 
@@ -59,7 +60,7 @@ def told(file_search: JSON) -> str:
 def first_number(messages: Iterable[JSON]) -> int:
     """A number above all that earlier answers show, so that a mark the model repeats from them points nowhere."""
     numbers = [int(number) for text in _texts(messages) for number in _NUMBER.findall(text)]
-    return max(numbers, default=-1) + 1
+    return max((number for number in numbers if number < _LAST_NUMBER), default=-1) + 1
 
 
 def _texts(messages: Iterable[JSON]) -> Iterable[str]:

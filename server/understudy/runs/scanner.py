@@ -11,9 +11,11 @@ PREFIX = "sandbox:/mnt/data/"
 _LINK_ENDS = re.compile(r"[)\]\[【\n\"'<>`|]")
 _LONGEST_LINK = 512
 # As the model is told to write them, without the file's name, and with ASCII brackets.
-_MARK = re.compile(r"【\d{1,4}:\d{1,4}(?:†[^】\n]{0,400})?】|\[\d{1,4}:\d{1,4}†[^\]\n]{0,400}\]")
+_NAME, _ASCII_NAME = r"[^【】\n]{0,400}", r"(?:(?!\[\d)[^\]\n]){0,400}"
+_MARK = re.compile(rf"【\d{{1,4}}:\d{{1,4}}(?:†{_NAME})?】|\[\d{{1,4}}:\d{{1,4}}†{_ASCII_NAME}\]")
 _MARK_SO_FAR = re.compile(
-    r"【(?:\d{0,4}|\d{1,4}:\d{0,4}|\d{1,4}:\d{1,4}†[^】\n]{0,400})|\[(?:\d{0,4}|\d{1,4}:\d{0,4}|\d{1,4}:\d{1,4}†[^\]\n]{0,400})"
+    r"【(?:\d{0,4}|\d{1,4}:\d{0,4}"
+    rf"|\d{{1,4}}:\d{{1,4}}†{_NAME})|\[(?:\d{{0,4}}|\d{{1,4}}:\d{{0,4}}|\d{{1,4}}:\d{{1,4}}†{_ASCII_NAME})"
 )
 _LINK_STARTS = r"s(?:a|\Z)"
 _MARK_STARTS = r"[【\[](?:\d|\Z)"
