@@ -18,35 +18,37 @@ _ORDERS: dict[str, Callable[[Any, Any], bool]] = {
     "lte": operator.le,
 }
 
+Predicate = Callable[[JSON], bool]
 
-def matches(wanted: Filter, attributes: JSON) -> bool:
-    """Whether attributes meet a filter."""
+
+def predicate(wanted: Filter) -> Predicate:
+    """The question whether attributes meet a filter, ready to be put to many files."""
     if isinstance(wanted, CompoundFilter):
         quantifier = all if wanted.type == "and" else any
-        return quantifier(matches(one, attributes) for one in wanted.filters)
-    return _compare(wanted, attributes)
+        parts = [predicate(one) for one in wanted.filters]
+        return lambda attributes: quantifier(part(attributes) for part in parts)
+    return _comparison(wanted)
 
 
-def _compare(wanted: ComparisonFilter, attributes: JSON) -> bool:
-    if wanted.key not in attributes:
-        return wanted.type in ("ne", "nin")
-    value = attributes[wanted.key]
-    match wanted.type:
-        case "eq":
-            return _equal(value, wanted.value)
-        case "ne":
-            return not _equal(value, wanted.value)
-        case "in":
-            return any(_equal(value, one) for one in wanted.value)
-        case "nin":
-            return not any(_equal(value, one) for one in wanted.value)
-    kind = _kind(value)
-    return kind is not bool and kind is _kind(wanted.value) and _ORDERS[wanted.type](value, wanted.value)
+def _comparison(wanted: ComparisonFilter) -> Predicate:
+    key, kind = wanted.key, wanted.type
+    if kind in _ORDERS:
+        order, bound = _ORDERS[kind], _told_apart(wanted.value)
+        if bound[0] is bool:
+            return lambda _: False
+        return lambda attributes: (
+            key in attributes and _kind(attributes[key]) is bound[0] and order(attributes[key], bound[1])
+        )
+    values = wanted.value if kind in ("in", "nin") else [wanted.value]
+    known = frozenset(map(_told_apart, values))
+    if kind in ("eq", "in"):
+        return lambda attributes: key in attributes and _told_apart(attributes[key]) in known
+    return lambda attributes: key not in attributes or _told_apart(attributes[key]) not in known
 
 
-def _equal(one: object, other: object) -> bool:
+def _told_apart(value: Any) -> tuple[type, Any]:
     # In Python True is 1.
-    return _kind(one) is _kind(other) and one == other
+    return _kind(value), value
 
 
 def _kind(value: object) -> type:

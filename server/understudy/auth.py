@@ -15,6 +15,7 @@ from understudy.errors import APIError, AuthenticationError, InternalServerError
 from understudy.settings import Settings
 
 log = logging.getLogger("understudy")
+_LONGEST_REASON = 500  # characters of an error that the log shows
 _LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 _OPEN_PATHS = ("/health",)
 _SORRY = "The server had an error while processing your request. Sorry about that!"
@@ -148,7 +149,7 @@ def _shown(scope: Scope) -> str:
 
 
 def _log_line(scope: Scope, status: int, seconds: float, request_id: str) -> None:
-    reason = scope.get("understudy.error")
+    reason = str(scope.get("understudy.error") or "")[:_LONGEST_REASON]
     log.log(
         logging.WARNING if status >= 500 else logging.INFO,
         "%s %s %d %.0f ms %s%s",

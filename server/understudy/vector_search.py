@@ -8,7 +8,7 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from understudy import clock, tables, vector_stores
-from understudy.attribute_filters import matches
+from understudy.attribute_filters import Predicate, predicate
 from understudy.crud import not_found
 from understudy.database import Database
 from understudy.retrieval_folder import RetrievalFolder
@@ -54,7 +54,8 @@ class VectorSearch:
         Stores that are gone are left out, unless `all_exist` wants a NotFoundError. With `distinct` no passage shares
         text with a better one, as overlapping neighbours do.
         """
-        scope = await self._database.read(partial(_scope, store_ids=store_ids, filters=filters, all_exist=all_exist))
+        meets = predicate(filters) if filters else None
+        scope = await self._database.read(partial(_scope, store_ids=store_ids, meets=meets, all_exist=all_exist))
         if scope.stale:
             await self._database.write(partial(vector_stores.touch, store_ids=scope.stale))
         if not scope.store_ids or scope.members == []:
@@ -74,7 +75,7 @@ class VectorSearch:
             )
             wanted = [hit for hit in hits if hit.score >= threshold]
             # After retrieval has answered: a file that has meanwhile been deleted is not shown.
-            results = await self._database.read(partial(_live, hits=wanted, filters=filters))
+            results = await self._database.read(partial(_live, hits=wanted, meets=meets))
             if len(results) >= limit or len(wanted) < asked:
                 return results[:limit]
             asked *= 4
@@ -97,7 +98,7 @@ def ranking(options: JSON) -> Ranking:
     return _DENSE_ONLY if options.get("ranker") == "none" else Ranking()
 
 
-def _scope(session: Session, store_ids: list[str], filters: Filter | None, all_exist: bool) -> _Scope:
+def _scope(session: Session, store_ids: list[str], meets: Predicate | None, all_exist: bool) -> _Scope:
     stores = session.exec(select(tables.VectorStore).where(col(tables.VectorStore.id).in_(store_ids))).all()
     if all_exist and (missing := set(store_ids) - {store.id for store in stores}):
         raise not_found(tables.VectorStore, min(missing))
@@ -113,14 +114,14 @@ def _scope(session: Session, store_ids: list[str], filters: Filter | None, all_e
         )
         if session.exec(findable.limit(1)).first() is not None:
             filled.append(store.id)
-            if filters:
-                members += [seq for seq, attributes in session.exec(findable) if matches(filters, attributes)]
+            if meets:
+                members += [seq for seq, attributes in session.exec(findable) if meets(attributes)]
     now = clock.now()
     stale = [store.id for store in stores if store.last_active_at < now]
-    return _Scope(filled, stale, members if filters else None)
+    return _Scope(filled, stale, members if meets else None)
 
 
-def _live(session: Session, hits: Sequence[Hit], filters: Filter | None) -> list[SearchResult]:
+def _live(session: Session, hits: Sequence[Hit], meets: Predicate | None) -> list[SearchResult]:
     file = tables.VectorStoreFile
     query: Any = (
         select(file.seq, file.id, file.attributes, tables.File.filename)
@@ -131,6 +132,6 @@ def _live(session: Session, hits: Sequence[Hit], filters: Filter | None) -> list
     results = []
     for hit in hits:
         row = rows.get(hit.member_id)
-        if row is not None and (filters is None or matches(filters, row.attributes)):
+        if row is not None and (meets is None or meets(row.attributes)):
             results.append(SearchResult(row.id, row.filename, hit.score, row.attributes, hit.text, hit.tokens))
     return results

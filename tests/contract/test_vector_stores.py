@@ -96,6 +96,23 @@ def test_what_is_refused(client: OpenAI, server: ServerProcess) -> None:
     assert error["message"].endswith("integer above maximum value. Expected a value <= 400, but got 401 instead.")
 
 
+def test_long_filters_and_ids_are_bounded(client: OpenAI, server: ServerProcess) -> None:
+    store, _ = filled_store(client, LOOMS)
+    url = f"{server.url}/vector_stores/{store.id}"
+    many = {"type": "nin", "key": "a", "value": list(range(10_000))}
+    assert httpx.post(f"{url}/search", json={"query": "loom", "filters": many}).json()["data"]
+    for path, body in (
+        ("search", {"query": "loom", "filters": {"type": "in", "key": "a", "value": list(range(10_001))}}),
+        ("search", {"query": "loom", "filters": {"type": "or", "filters": [many] * 101}}),
+        ("files", {"file_id": "file-" + "x" * 1000}),
+        ("file_batches", {"file_ids": ["msg_" + "x" * 100_000]}),
+    ):
+        answer = httpx.post(f"{url}/{path}", json=body)
+        assert answer.status_code == 400
+        assert len(answer.text) < 1000
+    assert max(map(len, server.log().splitlines())) < 2000
+
+
 def test_expiry(client: OpenAI, server: ServerProcess) -> None:
     store, (file_id,) = filled_store(client, LOOMS, expires_after={"anchor": "last_active_at", "days": 2})
     assert store.expires_after is not None

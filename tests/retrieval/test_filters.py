@@ -3,7 +3,7 @@
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from understudy.attribute_filters import matches
+from understudy.attribute_filters import predicate
 from understudy.schemas.vector_stores import Filter
 from understudy.validation import explain
 
@@ -12,7 +12,7 @@ FILE = {"title": "looms", "year": 1804, "price": 9.5, "public": True, "empty": "
 
 
 def _matches(wanted: object, attributes: dict[str, object] = FILE) -> bool:
-    return matches(FILTER.validate_python(wanted), attributes)
+    return predicate(FILTER.validate_python(wanted))(attributes)
 
 
 def _compare(key: str, type_: str, value: object) -> bool:

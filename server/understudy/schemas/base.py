@@ -16,6 +16,10 @@ Metadata = Annotated[
 ]
 
 
+Id = Annotated[str, StringConstraints(max_length=512)]
+"""An id that a request names: what is longer is none, and would be repeated in the answer and the log."""
+
+
 class Body(BaseModel):
     """A request body: no coercion, no unknown parameters; an explicit null counts as absent."""
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from understudy.errors import BadRequestError, missing_parameter
-from understudy.schemas.base import Body, Object
+from understudy.schemas.base import Body, Id, Object
 from understudy.schemas.vector_store_files import Attributes, ChunkingStrategy, VectorStoreFileCreate
 from understudy.schemas.vector_stores import FileCounts
 
@@ -15,7 +15,7 @@ _MAX_FILES = 2000
 class FileBatchCreate(Body):
     """The body of createVectorStoreFileBatch: `file_ids` that share all else, or `files` that bring their own."""
 
-    file_ids: Annotated[list[str] | None, Field(min_length=1, max_length=_MAX_FILES)] = None
+    file_ids: Annotated[list[Id] | None, Field(min_length=1, max_length=_MAX_FILES)] = None
     files: Annotated[list[VectorStoreFileCreate] | None, Field(min_length=1, max_length=_MAX_FILES)] = None
     attributes: Attributes | None = None
     chunking_strategy: ChunkingStrategy | None = None

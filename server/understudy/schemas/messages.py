@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from understudy.schemas.base import JSON, Body, Metadata, Object, metadata_field
+from understudy.schemas.base import JSON, Body, Id, Metadata, Object, metadata_field
 from understudy.schemas.tools import AttachmentTool
 
 Detail = Literal["auto", "low", "high"]
@@ -13,7 +13,7 @@ Detail = Literal["auto", "low", "high"]
 class ImageFile(Body):
     """An uploaded image."""
 
-    file_id: str
+    file_id: Id
     detail: Detail | None = None
 
 
@@ -61,7 +61,7 @@ Content = Annotated[
 class Attachment(Body):
     """A file, and the tools that it is for."""
 
-    file_id: str
+    file_id: Id
     tools: list[AttachmentTool]
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, StringConstraints, Tag, model_validator
 
 from understudy.errors import BadRequestError, missing_parameter
-from understudy.schemas.base import JSON, Body, Metadata
+from understudy.schemas.base import JSON, Body, Id, Metadata
 from understudy.schemas.vector_store_files import ChunkingStrategy
 
 
@@ -109,13 +109,13 @@ def _normalised(tool: Any) -> JSON:
 class CodeInterpreterResources(Body):
     """Files at the code interpreter's hand."""
 
-    file_ids: Annotated[list[str] | None, Field(max_length=20)] = None
+    file_ids: Annotated[list[Id] | None, Field(max_length=20)] = None
 
 
 class NewVectorStore(Body):
     """A vector store made inline."""
 
-    file_ids: Annotated[list[str] | None, Field(max_length=10_000)] = None
+    file_ids: Annotated[list[Id] | None, Field(max_length=10_000)] = None
     chunking_strategy: ChunkingStrategy | None = None
     metadata: Metadata | None = None
 

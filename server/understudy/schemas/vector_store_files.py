@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, StringConstraints, Tag, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticKnownError
 
-from understudy.schemas.base import JSON, Body, ListParams, Object
+from understudy.schemas.base import JSON, Body, Id, ListParams, Object
 
 _LONGEST_CHUNK = 4096
 
@@ -69,7 +69,7 @@ Attributes = Annotated[
 class VectorStoreFileCreate(Body):
     """The body of createVectorStoreFile, and the files inside a batch."""
 
-    file_id: str
+    file_id: Id
     attributes: Attributes | None = None
     chunking_strategy: ChunkingStrategy | None = None
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, StringConstraints, Tag, field_validator
 from pydantic_core import PydanticCustomError
 
-from understudy.schemas.base import JSON, Body, Metadata, Object, metadata_field
+from understudy.schemas.base import JSON, Body, Id, Metadata, Object, metadata_field
 from understudy.schemas.tools import HybridSearch
 from understudy.schemas.vector_store_files import Attributes, ChunkingStrategy, TextContent
 
@@ -31,9 +31,9 @@ class VectorStoreUpdate(Body):
 class VectorStoreCreate(VectorStoreUpdate):
     """The body of createVectorStore; `id` chooses a free id (ours, not the hosted API's)."""
 
-    id: str | None = None
+    id: Id | None = None
     description: Annotated[str | None, Field(max_length=512)] = None
-    file_ids: Annotated[list[str] | None, Field(max_length=MAX_FILES)] = None
+    file_ids: Annotated[list[Id] | None, Field(max_length=MAX_FILES)] = None
     chunking_strategy: ChunkingStrategy | None = None
 
 
@@ -65,13 +65,15 @@ class VectorStore(Object):
 
 
 Scalar = str | bool | int | float
+_MOST_VALUES = 10_000
+_MOST_FILTERS = 100
 
 
 class ComparisonFilter(Body):
     """Compares one attribute of a file with a value."""
 
     type: Literal["eq", "ne", "gt", "gte", "lt", "lte", "in", "nin"]
-    key: str
+    key: Annotated[str, StringConstraints(max_length=64)]
     value: Any
 
     @field_validator("value")
@@ -80,6 +82,8 @@ class ComparisonFilter(Body):
         if info.data.get("type") in ("in", "nin"):
             if not isinstance(value, list):
                 raise PydanticCustomError("list_type", "an array is needed")
+            if len(value) > _MOST_VALUES:
+                raise PydanticCustomError("filter_value", f"at most {_MOST_VALUES} values are compared")
             scalars = value
         else:
             scalars = [value]
@@ -92,7 +96,7 @@ class CompoundFilter(Body):
     """Several filters, all or one of which must hold."""
 
     type: Literal["and", "or"]
-    filters: "list[Filter]"
+    filters: 'Annotated[list["Filter"], Field(max_length=_MOST_FILTERS)]'
 
 
 def _kind(value: Any) -> str:
