@@ -264,10 +264,9 @@ async def test_without_an_embedder_words_decide(tmp_path: Path) -> None:
         assert (await best(retrieval, "an airship.", ranking=Ranking(1, 0))).score > 0.9
 
 
-async def test_too_many_tokens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, retrieval: Retrieval) -> None:
-    monkeypatch.setattr("understudy_retrieval.retrieval.MAX_TOKENS", 1000)
+async def test_a_file_of_more_than_five_million_tokens(retrieval: Retrieval, tmp_path: Path) -> None:
     with pytest.raises(FileRefusedError, match="too large"):
-        await ingest(retrieval, tmp_path, prose(2000), member())
+        await ingest(retrieval, tmp_path, "a b " * 2_500_100, member("file-large"))
     await ingest(retrieval, tmp_path, prose(100), member())
 
 
