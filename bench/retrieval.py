@@ -7,10 +7,12 @@ exact spans that answer each question and `corpora/*.md`. Everything is asked th
 """
 
 import argparse
+import contextlib
 import csv
 import json
 import random
 import re
+import sqlite3
 import sys
 import tempfile
 import time
@@ -122,6 +124,16 @@ class Server:
             raise RuntimeError(f"{counts.failed} files failed")
         return self.process.cpu() - before
 
+    def settle(self) -> None:
+        """Wait until the vector index has caught up, where the store is large enough for one."""
+        query = "SELECT count(*), sum(chunks), sum(indexed) FROM members"
+        with contextlib.closing(sqlite3.connect(self.folder / "retrieval" / "retrieval.db")) as connection:
+            while True:
+                files, size, indexed = connection.execute(query).fetchone()
+                if size * 2 <= 8192 or indexed == files:
+                    return
+                time.sleep(0.5)
+
     def search(self, query: str, most: int = 10, **options: object) -> list[tuple[str, str]]:
         found = self.client.vector_stores.search(self.store, query=query, max_num_results=most, **options)  # type: ignore[arg-type]
         return [(self.names[one.file_id], one.content[0].text) for one in found.data]
@@ -230,7 +242,7 @@ def latency(page: Page, folder: Path, sizes: Sequence[int]) -> None:
             done += part
             number += 1
         server.fill(documents, Chunking(400, 0))
-        time.sleep(2)
+        server.settle()
         queries = [" ".join(chance.choices(vocabulary, ranks, k=9)) for _ in range(150)]
         times = {label: timed(server, queries, options) for label, options in SIDES.items()}
         plain = [elapsed(lambda: server.client.vector_stores.retrieve(server.store)) for _ in queries]
