@@ -103,6 +103,8 @@ def add_files(session: Session, store: tables.VectorStore, files: Sequence[Vecto
     wanted = {file.file_id: file for file in files}
     if not wanted:
         return []
+    # On PostgreSQL two adds of one file would both find it missing.
+    session.exec(select(tables.VectorStore.seq).where(tables.VectorStore.id == store.id).with_for_update()).first()
     known = set(session.exec(select(tables.File.id).where(col(tables.File.id).in_(wanted))))
     for file_id in wanted:
         if file_id not in known:
