@@ -43,18 +43,21 @@ def trial(folder: Path, upstream: ScriptedUpstream, files: int, kills: int, *, s
     chance = random.Random(seed)
     flags = ("--upstream", upstream.url, "--embedder", "upstream:scripted")
     server = ServerProcess(folder / "data", *flags)
-    store, file_ids = _begin(server, files)
-    for number in range(kills):
+    try:
+        store, file_ids = _begin(server, files)
+        for number in range(kills):
+            with _searches(server, store, files):
+                time.sleep(chance.uniform(0.05, longest))
+                server.kill()
+            server.start()
+            if number % 10 == 9:
+                print(f"{number + 1} kills, {_counts(server, store)}", flush=True)
         with _searches(server, store, files):
-            time.sleep(chance.uniform(0.05, longest))
-            server.kill()
-        server.start()
-        if number % 10 == 9:
-            print(f"{number + 1} kills, {_counts(server, store)}", flush=True)
-    with _searches(server, store, files):
-        _wait(server, store, files)
-    _check(server, folder, store, file_ids)
-    assert server.stop() == 0, server.log()
+            _wait(server, store, files)
+        _check(server, folder, store, file_ids)
+        assert server.stop() == 0, server.log()
+    finally:
+        server.kill()
 
 
 def _chunks(text: str) -> Iterator[str]:
