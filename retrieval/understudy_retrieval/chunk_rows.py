@@ -101,3 +101,9 @@ def find_window_vectors(connection: sqlite3.Connection, document: int, first: in
         rows = np.frombuffer(blob, np.float16).reshape(windows, -1)
         parts.append(rows[max(0, first - start) : end - start])
     return np.concatenate(parts).astype(np.float32) if parts else np.empty((0, 0), np.float32)
+
+
+def find_chunk_count(connection: sqlite3.Connection) -> int:
+    """Rows of the full-text table, of all stores, those that wait to be purged among them."""
+    # The table that holds a row's length for each: to count the virtual table itself reads all texts.
+    return int(connection.execute("SELECT count(*) FROM chunks_docsize").fetchone()[0])

@@ -22,6 +22,7 @@ from understudy_retrieval.chunk_rows import (
     Garbage,
     MemberRow,
     Store,
+    find_chunk_count,
     find_members,
     find_store,
     member_row,
@@ -223,31 +224,40 @@ class ChunkStore:
             query = "SELECT id, store, store_id, member, windows, first_chunk, end_chunk FROM garbage ORDER BY id"
             return [Garbage(*row) for row in connection.execute(query)]
 
-    def purge(self, garbage: Garbage, most: int) -> bool:
-        """Delete up to `most` chunks of it; whether none are left."""
-        end = min(garbage.first_chunk + most, garbage.end_chunk)
+    def purge(self, garbage: Garbage, first: int, end: int) -> None:
+        """Delete its chunks from `first` up to `end`; those before are deleted."""
         with self._writing() as connection:
-            connection.execute("DELETE FROM chunks WHERE rowid >= ? AND rowid < ?", (garbage.first_chunk, end))
+            connection.execute("DELETE FROM chunks WHERE rowid >= ? AND rowid < ?", (first, end))
             connection.execute("UPDATE garbage SET first_chunk = ? WHERE id = ?", (end, garbage.id))
-        return end == garbage.end_chunk
 
     def forget_garbage(self, garbage: Garbage) -> None:
         """It has been purged."""
         with self._writing() as connection:
             connection.execute("DELETE FROM garbage WHERE id = ?", (garbage.id,))
 
-    def compact(self) -> None:
-        """Give the room of what was deleted back to the disk, step by step."""
+    def merge(self) -> None:
+        """Rid the full-text index of what was deleted, step by step; all of it is written anew."""
         merging = True
         while merging:
             with self._writing() as connection:
                 before = connection.total_changes
                 connection.execute("INSERT INTO chunks (chunks, rank) VALUES ('merge', -200)")
                 merging = connection.total_changes - before > 1  # as SQLite's documentation has it
-        with self._write_lock:
-            while self._writer.execute("PRAGMA freelist_count").fetchone()[0]:
+
+    def vacuum(self) -> None:
+        """Give unused room back to the disk, step by step."""
+        unused = True
+        while unused:
+            with self._write_lock:
                 self._writer.execute("PRAGMA incremental_vacuum(500)").fetchall()
+                unused = self._writer.execute("PRAGMA freelist_count").fetchone()[0] > 0
+        with self._write_lock:
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def chunk_count(self) -> int:
+        """Chunks of all stores."""
+        with self.reading() as connection:
+            return find_chunk_count(connection)
 
     def wasteful(self) -> bool:
         """Whether more than 4 MB of the file are unused."""

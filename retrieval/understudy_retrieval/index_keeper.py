@@ -13,6 +13,7 @@ from understudy_retrieval.vector_index import BATCH, Index, name_of
 
 log = logging.getLogger("understudy_retrieval")
 _PURGED_AT_ONCE = 200  # chunks: a deletion must not keep other writers waiting
+_WORTH_A_MERGE = 0.25  # of the chunks that are left: a merge writes the whole index anew
 _PAUSE_AFTER_ERROR = 30  # seconds
 
 
@@ -89,8 +90,11 @@ class IndexKeeper:
         thrown_away = self._store.garbage()
         for garbage in thrown_away:
             self._purge(garbage)
-        if thrown_away or self._store.wasteful():
-            self._store.compact()
+        purged = sum(garbage.end_chunk - garbage.first_chunk for garbage in thrown_away)
+        if purged and purged >= _WORTH_A_MERGE * self._store.chunk_count():
+            self._store.merge()
+        if self._store.wasteful():
+            self._store.vacuum()
         for store in self._store.stores():
             if store.fingerprint:
                 self._index_store(store)
@@ -102,8 +106,8 @@ class IndexKeeper:
         elif garbage.windows and (store := self._store.store(garbage.store_id)):
             for first in range(0, garbage.windows, BATCH):
                 self._index.remove(store, garbage.member, first, min(first + BATCH, garbage.windows))
-        while not self._store.purge(garbage, _PURGED_AT_ONCE):
-            pass
+        for first in range(garbage.first_chunk, garbage.end_chunk, _PURGED_AT_ONCE):
+            self._store.purge(garbage, first, min(first + _PURGED_AT_ONCE, garbage.end_chunk))
         self._store.forget_garbage(garbage)
 
     def _index_store(self, store: Store) -> None:

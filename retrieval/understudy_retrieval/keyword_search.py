@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from understudy_retrieval.chunk_rows import find_chunk_count
 from understudy_retrieval.chunk_schema import TOKENIZER
 from understudy_retrieval.store_view import StoreView
 
@@ -39,7 +40,7 @@ def keyword_scores(
     total = len(view.chunk_ids)
     scores = np.zeros(total)
     bound = 0.0
-    rows = _row_count(connection)
+    rows = find_chunk_count(connection)  # all of them, as SQLite's idf counts
     for word, holding in _rarest(connection, words(query)) if total else ():
         places, parts = _occurrences(connection, view, word, holding, rows)
         idf = math.log(1 + (total - len(places) + 0.5) / (len(places) + 0.5))
@@ -90,9 +91,3 @@ def _holding(connection: sqlite3.Connection, query: Sequence[str]) -> Iterator[t
     for stem, number in stems:
         row = connection.execute("SELECT doc FROM terms WHERE term = ?", (stem,)).fetchone()
         yield query[number - 1], row[0] if row else 0
-
-
-def _row_count(connection: sqlite3.Connection) -> int:
-    (live,) = connection.execute("SELECT coalesce(sum(chunks), 0) FROM members").fetchone()
-    (dead,) = connection.execute("SELECT coalesce(sum(end_chunk - first_chunk), 0) FROM garbage").fetchone()
-    return int(live) + int(dead)

@@ -1,6 +1,8 @@
 """The package through its entrance: real files, a real full-text table, a real Chroma."""
 
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
@@ -137,6 +139,35 @@ async def test_a_removed_store_is_not_found(retrieval: Retrieval, tmp_path: Path
     assert await retrieval.search(["vs_a", "vs_never"], ["zeppelin"], limit=5) == []
     assert (await best(retrieval, "zeppelin", "vs_b")).member_id == other.id
     await until(lambda: not retrieval._store.garbage())
+
+
+async def test_what_was_removed_gives_its_room_back(tmp_path: Path) -> None:
+    file = tmp_path / "r/retrieval.db"
+    async with opened(tmp_path / "r", None) as retrieval:
+        kept = member(store="vs_b")
+        await ingest(retrieval, tmp_path, "An airship.", kept)
+        for number in range(6):
+            await ingest(retrieval, tmp_path, prose(150_000, seed=number), member(f"file-{number}", size=800))
+        with closing(sqlite3.connect(file)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        before = file.stat().st_size
+        await retrieval.remove_store("vs_a")
+        for number in range(6):
+            await retrieval.forget_file(f"file-{number}")
+        await until(lambda: file.stat().st_size < before - 4_000_000)
+        assert (await best(retrieval, "airship", "vs_b")).member_id == kept.id
+
+
+async def test_scores_while_chunks_are_purged(retrieval: Retrieval, tmp_path: Path) -> None:
+    await ingest(retrieval, tmp_path, "A zeppelin is an airship.", member())
+    before = await best(retrieval, "zeppelin", ranking=Ranking(0, 1))
+    other = member("file-b", "vs_b")
+    await ingest(retrieval, tmp_path, prose(3000), other)
+    await retrieval.remove_member(other.id)
+    await until(lambda: not retrieval._store.garbage())
+    await retrieval.remove_store("vs_b")  # whose range of chunks is empty by now
+    after = await best(retrieval, "zeppelin", ranking=Ranking(0, 1))
+    assert after.score == pytest.approx(before.score)
 
 
 async def test_a_deleted_files_document_goes_with_its_last_store(retrieval: Retrieval, tmp_path: Path) -> None:
