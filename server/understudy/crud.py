@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 from sqlalchemy import bindparam, delete
 from sqlmodel import Session, SQLModel, col, select
 
-from understudy import clock, tables
-from understudy.errors import BadRequestError, FileNotFoundAPIError, NotFoundError
+from understudy import clock, refusals, tables
+from understudy.errors import APIError, FileNotFoundAPIError
 from understudy.ids import new_id
 from understudy.schemas.base import ListPage, ListParams
 
@@ -31,7 +31,7 @@ def get_or_404(session: Session, table: type[Row], object_id: str, **parents: st
     """The row with that id under those parents. Raises NotFoundError."""
     row: Row | None = session.scalars(_by_id(table), {"object_id": object_id}).first()
     if row is None or any(getattr(row, name) != value for name, value in parents.items()):
-        raise FileNotFoundAPIError(object_id) if table is tables.File else not_found(table, object_id)
+        raise not_found(table, object_id)
     return row
 
 
@@ -41,9 +41,13 @@ def _by_id(table: type[Row]) -> Any:
     return select(table).where(_id(table) == bindparam("object_id"))
 
 
-def not_found(table: type[SQLModel], object_id: str) -> NotFoundError:
+def not_found(table: type[SQLModel], object_id: str) -> APIError:
     """The 404 of a resource."""
-    return NotFoundError(f"No {_NAMES[table]} found with id '{object_id}'.")
+    return (
+        FileNotFoundAPIError(object_id)
+        if table is tables.File
+        else refusals.NOT_FOUND(kind=_NAMES[table], id=object_id)
+    )
 
 
 def chosen_id(session: Session, table: type[Row], prefix: str, wanted: str | None) -> str:
@@ -52,19 +56,11 @@ def chosen_id(session: Session, table: type[Row], prefix: str, wanted: str | Non
         return new_id(prefix)
     separator = "-" if prefix == "file" else "_"
     if not wanted.startswith(prefix + separator) or not wanted.replace("_", "").replace("-", "").isalnum():
-        raise BadRequestError(
-            f"Invalid 'id': '{wanted}'. Expected an ID that begins with '{prefix}'.",
-            param="id",
-            code="invalid_value",
-        )
+        raise refusals.NO_ID(param="id", value=wanted, prefix=prefix)
     if len(wanted) > 64 or not wanted.isascii():
-        raise BadRequestError(
-            f"Invalid 'id': '{wanted}'. Expected at most 64 ASCII characters.",
-            param="id",
-            code="invalid_value",
-        )
+        raise refusals.ID_TOO_LONG(value=wanted)
     if session.exec(select(_id(table)).where(_id(table) == wanted)).first() is not None:
-        raise BadRequestError(f"The id '{wanted}' is already in use.", param="id", code="invalid_value")
+        raise refusals.ID_TAKEN(value=wanted)
     return wanted
 
 
@@ -114,7 +110,7 @@ def _place(session: Session, table: type[Row], cursor: str, within: str) -> int:
         place = session.exec(query).first()
         if place is not None:
             return int(place)
-    raise FileNotFoundAPIError(cursor) if table is tables.File else not_found(table, cursor)
+    raise not_found(table, cursor)
 
 
 def _place_name(object_id: str, within: str) -> str:

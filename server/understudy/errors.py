@@ -2,6 +2,7 @@
 
 APIError
 ├── BadRequestError       400  invalid_request_error
+│   └── VectorStoreExpiredError
 ├── AuthenticationError   401
 ├── PermissionDeniedError 403
 ├── NotFoundError         404
@@ -47,6 +48,10 @@ class BadRequestError(APIError):
 
     status = 400
     type = "invalid_request_error"
+
+
+class VectorStoreExpiredError(BadRequestError):
+    """The vector store's time is over: a request for it is refused, a run that searches it fails."""
 
 
 class AuthenticationError(APIError):

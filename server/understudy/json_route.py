@@ -7,7 +7,7 @@ import orjson
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from understudy.errors import BadRequestError
+from understudy import refusals
 
 _MAX_BYTES = 64 * 1024**2
 _MAX_DEPTH = 100  # what can be parsed can be deeper than what can be written again
@@ -20,7 +20,7 @@ class _JSONRequest(Request):
             async for piece in self.stream():
                 content += piece
                 if len(content) > _MAX_BYTES:
-                    raise BadRequestError(f"The body is larger than the {_MAX_BYTES // 1024**2} MB that it may have.")
+                    raise refusals.BODY_TOO_LARGE(most=_MAX_BYTES // 1024**2)
             self._body = bytes(content)
         return self._body
 
@@ -28,7 +28,7 @@ class _JSONRequest(Request):
         content = await self.body()
         parsed = orjson.loads(content)
         if content.count(b"[") + content.count(b"{") > _MAX_DEPTH and _depth(parsed) > _MAX_DEPTH:
-            raise BadRequestError(f"The JSON body is nested more than {_MAX_DEPTH} levels deep.", code="invalid_json")
+            raise refusals.TOO_DEEP(most=_MAX_DEPTH)
         return parsed
 
 

@@ -6,16 +6,13 @@ from typing import Any
 from sqlalchemy import String, cast
 from sqlmodel import Session, col, select
 
-from understudy import tables
+from understudy import refusals, tables
 from understudy.crud import get_or_404
-from understudy.errors import BadRequestError, missing_parameter
 from understudy.schemas.base import JSON
 from understudy.schemas.messages import Attachment, ImageFilePart, MessageCreate
 from understudy.schemas.tools import FileSearchResources, ToolResources
 from understudy.vector_stores import THREAD_EXPIRES_AFTER, add_files, get_live, insert_store, new_files
 from understudy_retrieval.parsing.types import is_supported, suffix_of
-
-_SUPPORTED_FILES = "https://platform.openai.com/docs/assistants/tools/file-search/supported-files"
 
 
 def merged(
@@ -47,11 +44,7 @@ def _stores(session: Session, wanted: FileSearchResources, expire_after: JSON | 
     """The vector stores that are named, or made of what is given inline."""
     place = "tool_resources.file_search"
     if wanted.vector_store_ids and wanted.vector_stores:
-        raise BadRequestError(
-            "Mutually exclusive parameters: 'vector_store_ids' and 'vector_stores'. Give one of them.",
-            param=f"{place}.vector_stores",
-            code="mutually_exclusive_parameters",
-        )
+        raise refusals.EXCLUSIVE(param=f"{place}.vector_stores", first="vector_store_ids", second="vector_stores")
     for store_id in wanted.vector_store_ids or []:
         get_or_404(session, tables.VectorStore, store_id)
     store_ids = list(wanted.vector_store_ids or [])
@@ -70,7 +63,7 @@ def attach(session: Session, thread: tables.Thread, attachments: Iterable[Attach
     added: dict[str, list[str]] = {"code_interpreter": [], "file_search": []}
     for number, attachment in enumerate(attachments):
         if not attachment.tools:
-            raise missing_parameter(f"{param}attachments[{number}].tools")
+            raise refusals.MISSING(param=f"{param}attachments[{number}].tools")
         check_files(session, [attachment.file_id], f"{param}attachments[{number}].file_id", listed=False)
         for tool in attachment.tools:
             added[tool.type].append(attachment.file_id)
@@ -99,12 +92,7 @@ def _check_types(session: Session, file_ids: list[str]) -> None:
     names = session.exec(select(tables.File.filename).where(col(tables.File.id).in_(file_ids)))
     refused = {suffix_of(name) or "none" for name in names if not is_supported(name)}
     if refused:
-        raise BadRequestError(
-            f"Files with extensions [{', '.join(sorted(refused))}] are not supported for retrieval. "
-            f"See {_SUPPORTED_FILES}",
-            param="file_ids",
-            code="unsupported_file",
-        )
+        raise refusals.NOT_RETRIEVABLE(extensions=", ".join(sorted(refused)))
 
 
 def check_message_files(session: Session, body: MessageCreate, param: str) -> None:
@@ -121,11 +109,7 @@ def check_file_ids(file_ids: list[str], param: str, *, listed: bool = True) -> N
     for number, file_id in enumerate(file_ids):
         if not file_id.startswith("file"):
             place = f"{param}[{number}]" if listed else param
-            raise BadRequestError(
-                f"Invalid '{place}': '{file_id}'. Expected an ID that begins with 'file'.",
-                param=place,
-                code="invalid_value",
-            )
+            raise refusals.NO_ID(param=place, value=file_id, prefix="file")
 
 
 def check_files(session: Session, file_ids: list[str], param: str, *, listed: bool = True) -> None:
@@ -133,7 +117,7 @@ def check_files(session: Session, file_ids: list[str], param: str, *, listed: bo
     check_file_ids(file_ids, param, listed=listed)
     known = set(session.exec(select(tables.File.id).where(col(tables.File.id).in_(file_ids))))
     if missing := [file_id for file_id in file_ids if file_id not in known]:
-        raise BadRequestError(f"No file found with id '{missing[0]}'.", param=param)
+        raise refusals.NO_SUCH_FILE(param=param, id=missing[0])
 
 
 def detach_file(session: Session, file_id: str) -> None:

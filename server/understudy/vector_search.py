@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
-from understudy import clock, tables, vector_stores
+from understudy import clock, refusals, tables, vector_stores
 from understudy.attribute_filters import Predicate, predicate
 from understudy.crud import not_found
 from understudy.database import Database
@@ -104,7 +104,7 @@ def _scope(session: Session, store_ids: list[str], meets: Predicate | None, all_
         raise not_found(tables.VectorStore, min(missing))
     for store in stores:
         if vector_stores.is_expired(store):
-            raise vector_stores.expired(store.id)
+            raise refusals.STORE_EXPIRED(store=store.id)
     file = tables.VectorStoreFile
     filled: list[str] = []
     members: list[int] = []

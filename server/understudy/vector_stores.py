@@ -6,8 +6,8 @@ from typing import Any, Literal
 from sqlalchemy import and_, func, insert, update
 from sqlmodel import Session, col, select
 
-from understudy import clock, crud, tables
-from understudy.errors import BadRequestError, FileNotFoundAPIError, NotFoundError
+from understudy import clock, crud, refusals, tables
+from understudy.errors import FileNotFoundAPIError
 from understudy.ids import new_id
 from understudy.schemas.base import JSON
 from understudy.schemas.file_batches import FileBatch
@@ -60,16 +60,11 @@ def is_expired(store: tables.VectorStore) -> bool:
     return store.status == "expired" or (store.expires_at is not None and store.expires_at <= clock.now())
 
 
-def expired(store_id: str) -> BadRequestError:
-    """What the use of an expired store is answered."""
-    return BadRequestError(f"Vector store '{store_id}' has expired")
-
-
 def get_live(session: Session, store_id: str) -> tables.VectorStore:
     """A store that can be used. Raises NotFoundError and BadRequestError."""
     store = crud.get_or_404(session, tables.VectorStore, store_id)
     if is_expired(store):
-        raise expired(store_id)
+        raise refusals.STORE_EXPIRED(store=store_id)
     return store
 
 
@@ -86,7 +81,7 @@ def touch(session: Session, store_ids: Iterable[str]) -> None:
 def set_expiry(store: tables.VectorStore, expires_after: JSON | None) -> None:
     """Change when a store expires. Raises BadRequestError where it has."""
     if is_expired(store):
-        raise expired(store.id)
+        raise refusals.STORE_EXPIRED(store=store.id)
     store.expires_after = expires_after
     store.expires_at = _expires_at(store)
 
@@ -155,7 +150,7 @@ def get_file(session: Session, store_id: str, file_id: str) -> tables.VectorStor
         _rows(store_id).where(tables.VectorStoreFile.id == file_id)
     ).first()
     if row is None:
-        raise NotFoundError(f"No file found with id '{file_id}' in vector store '{store_id}'.")
+        raise refusals.FILE_NOT_IN_STORE(id=file_id, store=store_id)
     return row
 
 

@@ -5,8 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from sqlmodel import Session
 
-from understudy import clock, crud, tables
-from understudy.errors import BadRequestError
+from understudy import clock, crud, refusals, tables
 from understudy.ids import new_id
 from understudy.json_route import JSONRoute
 from understudy.runs.lifecycle import check_unlocked
@@ -81,7 +80,7 @@ async def delete_message(thread_id: str, message_id: str, house: House) -> Delet
     def work(session: Session) -> None:
         row = _get(session, thread_id, message_id)
         if row.status == "in_progress":
-            raise BadRequestError(f"Can't delete message {message_id} while a run {row.run_id} is active.")
+            raise refusals.MESSAGE_LOCKED(message=message_id, run=row.run_id)
         crud.delete_row(session, row)
 
     await house.database.write(work)

@@ -6,8 +6,7 @@ from fastapi import APIRouter, Query, Response
 from sqlmodel import Session
 from starlette.responses import StreamingResponse
 
-from understudy import crud, tables
-from understudy.errors import BadRequestError
+from understudy import crud, refusals, tables
 from understudy.json_route import JSONRoute
 from understudy.routes.messages import insert_message
 from understudy.routes.threads import insert_thread
@@ -109,7 +108,7 @@ async def cancel_run(thread_id: str, run_id: str, house: House) -> Run:
     try:
         return await house.executor.cancel(run_id)
     except RunStateError as error:
-        raise BadRequestError(f"Cannot cancel run with status '{error.status}'.") from error
+        raise refusals.NOT_CANCELLABLE(status=error.status) from error
 
 
 @router.post("/{thread_id}/runs/{run_id}/submit_tool_outputs", operation_id="submitToolOuputsToRun", response_model=Run)
@@ -120,14 +119,14 @@ async def submit_tool_outputs(
     await house.database.read(lambda session: _get(session, thread_id, run_id))
     given = [output.tool_call_id for output in body.tool_outputs]
     if len(set(given)) < len(given):
-        raise BadRequestError(f"Duplicate tool outputs for call_ids {given}", param="tool_outputs")
+        raise refusals.OUTPUT_TWICE(given=given)
     outputs = {output.tool_call_id: output.output or "" for output in body.tool_outputs}
     stream = EventStream() if body.stream else None
     recorder = Recorder(house.database, run_id, stream)
     try:
         run = await recorder.submit_tool_outputs(outputs)
     except RunStateError as error:
-        raise BadRequestError(f'Runs in status "{error.status}" do not accept tool outputs.') from error
+        raise refusals.NO_OUTPUTS_WANTED(status=error.status) from error
     house.executor.start(run_id, recorder=recorder, caller_key=caller_key)
     return _answer(run, stream)
 

@@ -13,11 +13,11 @@ from sqlmodel import col, select
 from understudy import clock, tables
 from understudy.chat_models.base import ChatModel, ChatModelError, ChatRequest, Usage
 from understudy.database import Database
-from understudy.errors import NotFoundError
+from understudy.errors import NotFoundError, VectorStoreExpiredError
 from understudy.file_storage import FileStorage
 from understudy.runs import prompt as prompts
 from understudy.runs.code_interpreter import CodeInterpreter
-from understudy.runs.file_search import FileSearch, VectorStoreExpiredError
+from understudy.runs.file_search import FileSearch
 from understudy.runs.lifecycle import RunStateError
 from understudy.runs.prompt import Prompt
 from understudy.runs.recorder import Ending, Recorder, used

@@ -5,21 +5,16 @@ from functools import partial
 
 from sqlmodel import Session, col, select
 
-from understudy import tables
+from understudy import refusals, tables
 from understudy.database import Database
-from understudy.errors import BadRequestError
 from understudy.ingestion import Ingestion
 from understudy.runs.search_settings import SearchSettings
 from understudy.schemas.base import JSON
 from understudy.vector_search import SearchResult, VectorSearch
-from understudy.vector_stores import expired, is_expired
+from understudy.vector_stores import is_expired
 
 _INGESTION_SECONDS = 60.0  # [D]
 _MOST_TOKENS = 16_000  # [D]
-
-
-class VectorStoreExpiredError(Exception):
-    """A store that the run would search has expired, which fails the run [D]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +42,7 @@ def searched_stores(session: Session, run: tables.Run) -> SearchedStores:
     live = set()
     for store in session.exec(select(tables.VectorStore).where(col(tables.VectorStore.id).in_(named.all()))):
         if is_expired(store):
-            raise VectorStoreExpiredError(expired(store.id).message)
+            raise refusals.STORE_EXPIRED(store=store.id)
         live.add(store.id)
     return SearchedStores(*(tuple(one for one in ids if one in live) for ids in (named.of_assistant, named.of_thread)))
 
@@ -74,12 +69,9 @@ class FileSearch:
         if not queries:
             return []
         stores = await self._database.read(partial(searched_stores, run=run))
-        try:
-            found = await self._vector_search.search(
-                stores.all(), queries, limit=settings.limit, ranking_options=settings.ranking_options, distinct=True
-            )
-        except BadRequestError as error:
-            raise VectorStoreExpiredError(error.message) from error
+        found = await self._vector_search.search(
+            stores.all(), queries, limit=settings.limit, ranking_options=settings.ranking_options, distinct=True
+        )
         return [_stored(result) for result in _within_budget(found)]
 
 

@@ -6,9 +6,8 @@ from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
-from understudy import clock, tables
+from understudy import clock, refusals, tables
 from understudy.crud import get_or_404
-from understudy.errors import BadRequestError
 from understudy.ids import new_id
 from understudy.schemas.runs import RunCreate, RunSettings
 from understudy.schemas.tools import echoed, normalised
@@ -55,7 +54,7 @@ def active_run(session: Session, thread_id: str) -> str | None:
 def check_unlocked(session: Session, thread_id: str) -> None:
     """Raises the 400 that a locked thread answers to new messages."""
     if run_id := active_run(session, thread_id):
-        raise BadRequestError(f"Can't add messages to {thread_id} while a run {run_id} is active.")
+        raise refusals.MESSAGES_LOCKED(thread=thread_id, run=run_id)
 
 
 def insert_run(session: Session, thread: tables.Thread, body: RunSettings) -> tables.Run:
@@ -65,19 +64,16 @@ def insert_run(session: Session, thread: tables.Thread, body: RunSettings) -> ta
     """
     assistant = get_or_404(session, tables.Assistant, body.assistant_id)
     if run_id := active_run(session, thread.id):
-        raise BadRequestError(f"Thread {thread.id} already has an active run {run_id}.")
+        raise refusals.THREAD_LOCKED(thread=thread.id, run=run_id)
     run = _new_run(thread, assistant, body)
     if not run.instructions and not _has_message(session, thread.id):
-        raise BadRequestError(
-            "Run creation requires a Thread with a user message or an assistant with instructions.",
-            code="invalid_thread",
-        )
+        raise refusals.NOTHING_TO_RUN()
     session.add(run)
     try:
         session.flush()
     except IntegrityError as error:
         # Several servers on one database: the unique index decides what the query above could not see.
-        raise BadRequestError(f"Thread {thread.id} already has an active run.") from error
+        raise refusals.THREAD_LOCKED_BY_ANOTHER_SERVER(thread=thread.id) from error
     return run
 
 

@@ -7,11 +7,10 @@ from anyio import CancelScope
 from pydantic import BaseModel
 from sqlmodel import Session, select
 
-from understudy import clock, tables
+from understudy import clock, refusals, tables
 from understudy.chat_models.base import Usage
 from understudy.crud import get_or_404
 from understudy.database import Database
-from understudy.errors import BadRequestError
 from understudy.ids import new_id
 from understudy.runs.event_stream import EventStream
 from understudy.runs.lifecycle import RunStateError, transition
@@ -328,7 +327,7 @@ def _check_in_progress(session: Session, run_id: str) -> None:
 
 def _check_answers(expected: list[str], given: list[str]) -> None:
     if sorted(expected) != sorted(given):
-        raise BadRequestError(f"Expected tool outputs for call_ids {expected}, got {given}")
+        raise refusals.OTHER_OUTPUTS_WANTED(expected=expected, given=given)
 
 
 def _answered(call: JSON, outputs: dict[str, str]) -> JSON:
