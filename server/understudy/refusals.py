@@ -10,6 +10,7 @@ from understudy.errors import (
     APIError,
     AuthenticationError,
     BadRequestError,
+    InternalServerError,
     NotFoundError,
     PermissionDeniedError,
     VectorStoreExpiredError,
@@ -132,6 +133,13 @@ CROSS_SITE = Refusal(
     error=PermissionDeniedError,
 )
 MODEL_STAYS = Refusal("You have insufficient permissions for this operation.", error=PermissionDeniedError)
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Faults of ours
+
+FAULT = Refusal(  # [R2]
+    "The server had an error while processing your request. Sorry about that!", error=InternalServerError
+)
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Runs and their threads

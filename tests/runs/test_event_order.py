@@ -1,8 +1,5 @@
-"""The exact event order of the hosted API's streams [R], and that polling gives the same objects."""
+"""The exact event order of the hosted API's streams [R]."""
 
-from typing import Any
-
-import pytest
 from openai import OpenAI
 
 from tests.runs.streams import CODE, assistant_with, function, stream, thread_with
@@ -132,87 +129,3 @@ def test_create_thread_and_run(client: OpenAI, server: ServerProcess, upstream: 
     assert events.collapsed() == ["created", *BEGIN, *MESSAGE, *END]
     assert events.objects[0]["metadata"] == {"a": "1"}
     assert events.objects[1]["thread_id"] == events.objects[0]["id"]
-
-
-def _scripts() -> dict[str, tuple[list[Reply], list[Any]]]:
-    code = Reply(calls=[("code_interpreter", {"code": "print(6 * 7)"})])
-    return {
-        "text": ([Reply("Hello.")], []),
-        "function": ([Reply(calls=[("f", {"x": 1})]), Reply("Done.")], [function("f")]),
-        "parallel": ([Reply(calls=[("f", {"x": 1}), ("g", {})]), Reply("Done.")], [function("f"), function("g")]),
-        "two rounds": ([Reply(calls=[("f", {})]), Reply(calls=[("f", {})]), Reply("Done.")], [function("f")]),
-        "code": ([code, Reply("42.")], [CODE]),
-        "text, then code": ([Reply("Let me see.", calls=code.calls), Reply("42.")], [CODE]),
-        "code and function in one turn": (
-            [Reply(calls=[("f", {"x": 1}), code.calls[0]]), Reply("Done.")],
-            [function("f"), CODE],
-        ),
-        "incomplete": ([Reply("Half of", finish="length")], []),
-        "failed": ([Reply(status=400, body={"error": {"message": "no"}})], []),
-        "refusal": ([Reply(chunks=[{"choices": [{"delta": {"refusal": "I won't."}, "finish_reason": "stop"}]}])], []),
-    }
-
-
-@pytest.mark.parametrize("kind", list(_scripts()))
-def test_polled_and_streamed_agree(
-    kind: str, client: OpenAI, server: ServerProcess, upstream: ScriptedUpstream
-) -> None:
-    tools = _scripts()[kind][1]
-    polled = _polled(client, assistant_with(client, upstream.script(*_scripts()[kind][0]), tools))
-    streamed, accumulated = _streamed(client, assistant_with(client, upstream.script(*_scripts()[kind][0]), tools))
-    assert _anonymous(polled) == _anonymous(streamed)
-    # What the official helper put together from the deltas is what is stored.
-    assert accumulated == streamed["messages"]
-
-
-def _polled(client: OpenAI, assistant: str) -> dict[str, Any]:
-    thread = thread_with(client)
-    run = client.beta.threads.runs.create_and_poll(thread_id=thread, assistant_id=assistant)
-    while run.status == "requires_action":
-        run = client.beta.threads.runs.submit_tool_outputs_and_poll(
-            run_id=run.id, thread_id=thread, tool_outputs=_outputs(run)
-        )
-    return _stored(client, thread, run.id)
-
-
-def _streamed(client: OpenAI, assistant: str) -> tuple[dict[str, Any], list[Any]]:
-    thread = thread_with(client)
-    messages: list[Any] = []
-    with client.beta.threads.runs.stream(thread_id=thread, assistant_id=assistant) as stream:
-        run = stream.get_final_run()
-        messages += stream.get_final_messages() if _has_messages(client, thread) else []
-    while run.status == "requires_action":
-        with client.beta.threads.runs.submit_tool_outputs_stream(
-            run_id=run.id, thread_id=thread, tool_outputs=_outputs(run)
-        ) as stream:
-            run = stream.get_final_run()
-            messages += stream.get_final_messages() if run.status == "completed" else []
-    return _stored(client, thread, run.id), [message.to_dict() for message in messages]
-
-
-def _has_messages(client: OpenAI, thread: str) -> bool:
-    return any(message.role == "assistant" for message in client.beta.threads.messages.list(thread))
-
-
-def _outputs(run: Any) -> list[Any]:
-    calls = run.required_action.submit_tool_outputs.tool_calls
-    return [{"tool_call_id": call.id, "output": f"{call.function.name} says 1"} for call in calls]
-
-
-def _stored(client: OpenAI, thread: str, run_id: str) -> dict[str, Any]:
-    messages = client.beta.threads.messages.list(thread, order="asc", run_id=run_id).data
-    return {
-        "run": client.beta.threads.runs.retrieve(run_id, thread_id=thread).to_dict(),
-        "steps": [
-            step.to_dict() for step in client.beta.threads.runs.steps.list(run_id, thread_id=thread, order="asc")
-        ],
-        "messages": [message.to_dict() for message in messages],
-    }
-
-
-def _anonymous(value: Any) -> Any:
-    """Without ids and times."""
-    if isinstance(value, dict):
-        hidden = ("id", "_id", "_at", "model")
-        return {key: (one is None) if key.endswith(hidden) else _anonymous(one) for key, one in value.items()}
-    return [_anonymous(one) for one in value] if isinstance(value, list) else value

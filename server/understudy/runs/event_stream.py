@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator
 import orjson
 from pydantic import BaseModel
 
+from understudy.errors import APIError
 from understudy.schemas.base import JSON
 
 KEEP_ALIVE_SECONDS = 15.0
+_DONE = b"event: done\ndata: [DONE]\n\n"
 
 
 class EventStream:
@@ -28,10 +30,11 @@ class EventStream:
         self._pending.append(b"event: %b\ndata: %b\n\n" % (event.encode(), data))
         self._wake()
 
-    def close(self) -> None:
-        """End the stream, also after `requires_action` [R]."""
+    def close(self, error: APIError | None = None) -> None:
+        """End the stream, also after `requires_action` [R]; with `error` it breaks off, and `done` never comes [R2]."""
         if not self._closed:
-            self._pending.append(b"event: done\ndata: [DONE]\n\n")
+            end = b"event: error\ndata: %b\n\n" % orjson.dumps(error.body()) if error else _DONE
+            self._pending.append(end)
             self._closed = True
             self._wake()
 

@@ -1,7 +1,7 @@
 """The only writer of run, step and message state: always row, commit, event, so polling and streaming agree."""
 
 from collections.abc import Callable
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from anyio import CancelScope
 from pydantic import BaseModel
@@ -17,13 +17,14 @@ from understudy.runs.lifecycle import RunStateError, transition
 from understudy.schemas.base import JSON
 from understudy.schemas.messages import Message
 from understudy.schemas.run_steps import RunStep, RunStepWithContent
-from understudy.schemas.runs import ACTIVE, Run
+from understudy.schemas.runs import ACTIVE, Run, RunStatus
 from understudy.schemas.threads import Thread
 
 T = TypeVar("T")
 Event = tuple[str, BaseModel | JSON]
 Ending = Literal["cancelled", "failed", "expired", "incomplete"]
 
+_RESTS = frozenset(get_args(RunStatus)) - ACTIVE | {"requires_action"}
 _STEP_ENDING = {"cancelled": "cancelled", "failed": "failed", "expired": "expired", "incomplete": "completed"}
 _MESSAGE_REASON = {"cancelled": "run_cancelled", "failed": "run_failed", "expired": "run_expired"}
 
@@ -57,9 +58,10 @@ class Recorder:
                 self._told = payload
 
     def close_stream(self) -> None:
-        """End the event stream: the run has ended or waits for the client."""
+        """End the event stream: the run has ended or waits for the client, or a fault of ours left it as it was."""
         if self._stream is not None:
-            self._stream.close()
+            rests = self._told is not None and self._told.status in _RESTS
+            self._stream.close(None if rests else refusals.FAULT())
 
     def created(self, run: Run, thread: Thread | None = None) -> None:
         """Publish that the run, and with createThreadAndRun its thread, is there."""
