@@ -120,6 +120,21 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _pair(text: str) -> tuple[str, str]:
+    name, separator, served = text.partition("=")
+    if not (separator and name.strip() and served.strip()):
+        raise ValueError("expected NAME=SERVED")
+    return name.strip(), served.strip()
+
+
+def _window(text: str) -> tuple[str, int]:
+    try:
+        name, tokens = _pair(text)
+        return name, _positive(int)(tokens)
+    except ValueError as error:
+        raise ValueError("expected NAME=TOKENS") from error
+
+
 def _setting(
     default: Any, about: str, parse: Callable[[str], Any] = str, *, many: bool = False, metavar: str = ""
 ) -> Any:
@@ -147,7 +162,7 @@ class Settings:
     upstream_key: str | None = _setting(None, "its API key, or pass-through: the caller's", _key, metavar="KEY")
     model: str | None = _setting(None, "model that the upstream is asked for, whatever a request names")
     models: tuple[tuple[str, str], ...] = _setting(
-        (), "requested name or glob = served name", many=True, metavar="NAME=SERVED"
+        (), "requested name or glob = served name", _pair, many=True, metavar="NAME=SERVED"
     )
     api_key: tuple[str, ...] = _setting((), "key that clients must send", many=True, metavar="KEY")
     allow_anonymous: bool = _setting(False, "listen on other hosts' addresses without keys", _boolean)
@@ -177,6 +192,9 @@ class Settings:
     max_tool_rounds: int = _setting(32, "rounds of tool calls after which a run fails", _positive(int))
     context_window: int = _setting(
         128_000, "tokens that a prompt may have before truncation drops messages from its middle", _positive(int)
+    )
+    context_windows: tuple[tuple[str, int], ...] = _setting(
+        (), "the same for a model, by its requested name or a glob", _window, many=True, metavar="NAME=TOKENS"
     )
     log_level: str = _setting("info", "debug, info, warning or error", _one_of("debug", "info", "warning", "error"))
     log_content: bool = _setting(False, "write prompts and answers into the log", _boolean)
@@ -208,6 +226,13 @@ class Settings:
             if fnmatch.fnmatchcase(requested, name):
                 return served
         return self.model or requested
+
+    def window(self, requested: str) -> int:
+        """Tokens that a prompt for a requested model may have."""
+        for name, tokens in self.context_windows:
+            if fnmatch.fnmatchcase(requested, name):
+                return tokens
+        return self.context_window
 
 
 def flag(name: str) -> str:
@@ -291,17 +316,10 @@ def _parse(one: Any, value: Any, source: str) -> Any:
         items = value if isinstance(value, list) else str(value).split(",")
         texts = [str(item).strip() for item in items if str(item).strip()]
         value = ",".join(texts)
-        return tuple(_pair(text) for text in texts) if one.name == "models" else tuple(texts)
+        return tuple(about["parse"](text) for text in texts)
     except ValueError as error:
         shown = "" if one.name in ("upstream_key", "api_key", "database_url") else f" {value!r}"
         raise UsageError(f"{source}{shown}: {error}") from error
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, separator, served = text.partition("=")
-    if not (separator and name.strip() and served.strip()):
-        raise ValueError("expected NAME=SERVED")
-    return name.strip(), served.strip()
 
 
 def _check(settings: Settings) -> None:

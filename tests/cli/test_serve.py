@@ -40,6 +40,7 @@ def _run(*arguments: str, **variables: str) -> tuple[int, str]:
         (["--host", "0.0.0.0"], "give --api-key KEY, or --allow-anonymous"),
         (["--upstream-key", "secret"], "--upstream-key needs --upstream"),
         (["--models", "gpt-4o"], "expected NAME=SERVED"),
+        (["--context-windows", "gpt-4o=many"], "expected NAME=TOKENS"),
         (["--database-url", "mysql://x"], "expected postgresql://"),
         (["--sandbox-memory", "512"], "expected a size such as 512MiB"),
         (["--sandbox", "none"], "expected one of auto, bubblewrap"),

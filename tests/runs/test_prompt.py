@@ -1,11 +1,16 @@
 """From thread to prompt, seen from the model's side."""
 
 import base64
+from pathlib import Path
+from typing import Any
 
+import pytest
 from openai import OpenAI
 
+from tests.conftest import official_client
 from tests.runs.streams import CODE, assistant_with, function, thread_with
 from tests.scripted_upstream import JSON, Reply, ScriptedUpstream
+from tests.server_process import ServerProcess
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -119,6 +124,38 @@ def test_auto_drops_the_middle(client: OpenAI, upstream: ScriptedUpstream) -> No
     )
     request = _asked(client, upstream, thread.id, max_prompt_tokens=500)
     assert [message["content"][0] for message in request["messages"][1:]] == ["0", "7", "8"]
+
+
+def test_a_window_holds_for_its_model(upstream: ScriptedUpstream, tmp_path: Path) -> None:
+    model = upstream.script(Reply("ok"), Reply("ok"))
+    flags = ("--models", f"tiny={model}", "--models", f"large={model}", "--context-windows", "tin*=500")
+    server = ServerProcess(tmp_path / "data", "--upstream", upstream.url, *flags)
+    with official_client(server) as client:
+        assistant = assistant_with(client, "large")
+        for run_model in ("large", "tiny"):  # a run's model, not its assistant's, decides
+            messages: Any = [{"role": "user", "content": f"{number} " + "word " * 100} for number in range(9)]
+            thread = client.beta.threads.create(messages=messages)
+            client.beta.threads.runs.create_and_poll(thread_id=thread.id, assistant_id=assistant, model=run_model)
+    assert server.stop() == 0
+    seen = [[message["content"][0] for message in request["messages"][1:]] for request in upstream.requests[model]]
+    assert seen == [list("012345678"), ["0", "7", "8"]]
+
+
+@pytest.mark.parametrize(
+    ("choice", "asked"),
+    [
+        ("none", "none"),
+        ("auto", None),
+        ("required", "required"),
+        ({"type": "function", "function": {"name": "f"}}, {"type": "function", "function": {"name": "f"}}),
+        ({"type": "code_interpreter"}, {"type": "function", "function": {"name": "code_interpreter"}}),
+        ({"type": "file_search"}, {"type": "function", "function": {"name": "file_search"}}),
+    ],
+)
+def test_tool_choices(choice: Any, asked: Any, client: OpenAI, upstream: ScriptedUpstream) -> None:
+    tools = [CODE, {"type": "file_search"}, function("f")]
+    request = _asked(client, upstream, thread_with(client), tools, tool_choice=choice)
+    assert request.get("tool_choice") == asked
 
 
 def test_a_forced_choice_holds_for_one_round(client: OpenAI, upstream: ScriptedUpstream) -> None:

@@ -218,7 +218,7 @@ class _Leg:
             if completion <= 0:
                 await self._end("incomplete", incomplete="max_completion_tokens")
                 return None
-        limit = self._executor.settings.context_window - (completion or 0)
+        limit = self._executor.settings.window(run.model) - (completion or 0)
         if run.max_prompt_tokens is not None:
             limit = min(limit, run.max_prompt_tokens - spent.prompt_tokens)
         if not prompt.truncate(limit) and run.max_prompt_tokens is not None:
