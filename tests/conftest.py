@@ -1,10 +1,11 @@
 """The servers that the tests talk to, each a process of its own, and the official client as their hand."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
-from openai import OpenAI
+from openai import DefaultHttpxClient, OpenAI
 
+from tests import traffic
 from tests.scripted_upstream import ScriptedUpstream
 from tests.server_process import ServerProcess
 
@@ -13,7 +14,24 @@ KEY = "sk-test"
 
 def official_client(server: ServerProcess) -> OpenAI:
     """The official client; what does not fit its types raises. No retries: a 500 must not pass the second time."""
-    return OpenAI(base_url=server.url, api_key=KEY, _strict_response_validation=True, max_retries=0)
+    return OpenAI(
+        base_url=server.url,
+        api_key=KEY,
+        _strict_response_validation=True,
+        max_retries=0,
+        http_client=DefaultHttpxClient(event_hooks={"response": [traffic.note]}),
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Hold a test to the operations and events that its markers claim."""
+    traffic.reset()
+    result = yield
+    for kind, seen in (("operation", traffic.operations), ("event", traffic.events)):
+        claimed = {name for marker in item.iter_markers(kind) for name in marker.args}
+        assert claimed <= seen, f"the test claims the {kind}s {sorted(claimed - seen)}, and did not meet them"
+    return result
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import httpx
 import orjson
 from openai import OpenAI
 
+from tests import traffic
 from tests.server_process import ServerProcess
 
 JSON = dict[str, Any]
@@ -45,6 +46,7 @@ def stream(server: ServerProcess, path: str, **body: Any) -> Events:
                 continue
             name, _, data = block.partition("\n")
             events.names.append(name.removeprefix("event: "))
+            traffic.events.add(events.names[-1])
             payload = data.removeprefix("data: ")
             events.objects.append(payload if payload == "[DONE]" else orjson.loads(payload))
     return events
