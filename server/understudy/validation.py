@@ -26,7 +26,7 @@ _SIDES = {True: ("maximum", "above_max"), False: ("minimum", "below_min")}
 def explain(finding: Finding, body: object) -> Explanation:
     """`message`, `param` and `code` of the 400 that answers one of pydantic's findings."""
     in_body = finding["loc"][0] == "body"
-    param = path(finding["loc"][1:], body if in_body else None)
+    param = path(finding["loc"][1:], body if in_body else None, absent=finding["type"] == "missing")
     message, code, param = _words(finding, param)
     return {"message": message, "param": param or None, "code": code}
 
@@ -42,11 +42,16 @@ def _words(finding: Finding, param: str) -> tuple[str, str, str]:
             return f"Missing required parameter: '{param}'.", "missing_required_parameter", param
         case "extra_forbidden":
             return f"Unknown parameter: '{param}'.", "unknown_parameter", param
+        case "literal_error" if not isinstance(value, str):
+            return _wrong_type(param, _one_of(context["expected"]), value)
         case "literal_error":
             return _wrong_value(value, context["expected"]), "invalid_value", param
         case "union_tag_invalid":
-            param += "." + context["discriminator"].strip("'")
-            return _wrong_value(context["tag"], context["expected_tags"]), "invalid_value", param
+            discriminator = context["discriminator"].strip("'")
+            param, tag = f"{param}.{discriminator}", value[discriminator] if isinstance(value, Mapping) else value
+            if not isinstance(tag, str):
+                return _wrong_type(param, _one_of(context["expected_tags"]), tag)
+            return _wrong_value(tag, context["expected_tags"]), "invalid_value", param
         case "union_tag_not_found":
             param += "." + context["discriminator"].strip("'")
             return f"Missing required parameter: '{param}'.", "missing_required_parameter", param
@@ -59,19 +64,20 @@ def _words(finding: Finding, param: str) -> tuple[str, str, str]:
             return *_size_bound(param, kind == "too_long", context, value), param
         case "less_than_equal" | "greater_than_equal":
             return *_value_bound(param, kind == "less_than_equal", context, value), param
+        case "wrong_type":
+            return _wrong_type(param, finding["msg"], value)
         case _ if kind in _TYPES and not param:
             text = f"Invalid body: expected a JSON object of content type application/json, but got {type_name(value)}."
             return text, "invalid_type", ""
         case _ if kind in _TYPES:
-            got = f"but got {type_name(value)} instead."
-            return f"Invalid type for '{param}': expected {_TYPES[kind]}, {got}", "invalid_type", param
+            return _wrong_type(param, _TYPES[kind], value)
     return f"Invalid '{param}': {finding['msg']}.", "invalid_value", param
 
 
-def path(loc: Iterable[Any], body: object) -> str:
+def path(loc: Iterable[Any], body: object, *, absent: bool = False) -> str:
     """A path such as `messages[0].role`: `loc` without the union tags that pydantic puts into it.
 
-    A part that is no key of the value it stands at is a tag; only the last one may be absent (it is what is missing).
+    A part that is no key of the value it stands at is a tag, but for the last one where that is what is `absent`.
     """
     parts, found, current = [part for part in loc if part != "[key]"], "", body
     for position, part in enumerate(parts):
@@ -81,7 +87,7 @@ def path(loc: Iterable[Any], body: object) -> str:
         elif isinstance(current, Mapping) and part in current:
             found += f".{part}" if found else str(part)
             current = current[part]
-        elif body is None or (position == len(parts) - 1 and isinstance(current, Mapping)):
+        elif body is None or (absent and position == len(parts) - 1 and isinstance(current, Mapping)):
             name = str(part).removesuffix("[]")  # lists in a query: `include[]`
             found += f".{name}" if found else name
     return found
@@ -105,11 +111,29 @@ def type_name(value: object) -> str:
     return "an array"
 
 
+def _wrong_type(param: str, expected: str, value: object) -> tuple[str, str, str]:
+    return (
+        f"Invalid type for '{param}': expected {expected}, but got {type_name(value)} instead.",
+        "invalid_type",
+        param,
+    )
+
+
+def _one_of(expected: str) -> str:
+    allowed = re.findall(r"'[^']+'", expected)
+    return allowed[0] if len(allowed) == 1 else f"one of {_listed(allowed, 'or')}"
+
+
 def _wrong_value(value: object, expected: str) -> str:
     allowed = re.findall(r"'[^']+'", expected)
     if len(allowed) == 1:
         return f"Invalid value: '{value}'. Value must be {allowed[0]}."
-    return f"Invalid value: '{value}'. Supported values are: {', '.join(allowed[:-1])}, and {allowed[-1]}."
+    return f"Invalid value: '{value}'. Supported values are: {_listed(allowed, 'and')}."  # [I]
+
+
+def _listed(values: list[str], conjunction: str) -> str:
+    *most, last = values
+    return f"{', '.join(most)}{',' if len(most) > 1 else ''} {conjunction} {last}"
 
 
 def _string_bound(param: str, above: bool, context: Finding, value: object) -> tuple[str, str]:
