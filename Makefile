@@ -2,19 +2,24 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-CLIENTS := 1.55.3
+# Every client of the matrix: what pins its packages says that there is one.
+CLIENTS := $(patsubst tests/clients/constraints-%.txt,%,$(wildcard tests/clients/constraints-*.txt)) \
+  $(patsubst tests/clients/node/%/package.json,node-%,$(wildcard tests/clients/node/*/package.json))
 MODEL := retrieval/understudy_retrieval/data/minilm/model.onnx
 ST := .clients/sentence-transformers
 
-.PHONY: demo test test-sentence-transformers check bench dist docs format constraints system clean
+.PHONY: demo test test-clients test-sentence-transformers check bench dist docs format constraints system clean
 
 # Without the model it goes on: file search is by keywords then.
 demo: $(INSTALLED) ## play a data analyst in front of your eyes, offline
 	-@$(BIN)/understudy model build
 	$(BIN)/understudy demo
 
-test: $(INSTALLED) $(MODEL) $(CLIENTS:%=.clients/openai-%/.installed) .clients/aimock/.installed ## run all tests
+test: $(INSTALLED) $(MODEL) .clients/openai-1.55.3/.installed .clients/aimock/.installed ## run all tests
 	$(BIN)/python -m pytest
+
+test-clients: $(INSTALLED) $(MODEL) $(CLIENTS:%=.clients/%/.installed) ## try other people's clients, and write docs/clients.md
+	$(BIN)/python -m pytest tests/clients/test_clients.py
 
 test-sentence-transformers: $(ST)/.installed $(MODEL) ## run the tests of another embedding backend, which needs PyTorch
 	$(ST)/bin/python -m pytest --confcutdir=tests/sentence_transformers tests/sentence_transformers
@@ -81,11 +86,24 @@ $(INSTALLED): pyproject.toml constraints.txt | system
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable '.[interpreter,model]'
 	touch $@
 
-# An older official client, in an environment of its own: applications pin theirs.
-.clients/openai-%/.installed: $(INSTALLED) tests/clients/constraints-%.txt
-	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .clients/openai-$*
-	$(BIN)/uv pip install --quiet --python .clients/openai-$*/bin/python openai==$* \
-	  --constraint tests/clients/constraints-$*.txt
+# A client of the matrix, in an environment of its own: applications pin theirs.
+.clients/%/.installed: tests/clients/constraints-%.txt | $(INSTALLED)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .clients/$*
+	$(BIN)/uv pip install --quiet --no-deps --python .clients/$*/bin/python --requirement $<
+	touch $@
+
+.clients/node-%/.installed: tests/clients/node/%/package.json tests/clients/node/%/package-lock.json \
+    .clients/node/.installed
+	rm -rf .clients/node-$*
+	mkdir -p .clients/node-$*
+	cp tests/clients/node/$*/package.json tests/clients/node/$*/package-lock.json .clients/node-$*/
+	PATH="$(CURDIR)/.clients/node/bin:$$PATH" npm ci --prefix .clients/node-$* --silent --ignore-scripts \
+	  --no-audit --no-fund
+	touch $@
+
+.clients/node/.installed: tests/clients/node/requirements.txt | $(INSTALLED)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .clients/node
+	$(BIN)/uv pip install --quiet --python .clients/node/bin/python --requirement $<
 	touch $@
 
 system:

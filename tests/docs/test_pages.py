@@ -5,12 +5,22 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.clients.features import FEATURES
+from tests.clients.matrix import CLIENTS
+from tests.clients.page import page
+
 ROOT = Path(__file__).parents[2]
 
 
 def test_generated_pages_are_fresh() -> None:
     done = subprocess.run([sys.executable, ROOT / "docs/generate.py", "--check"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_page_of_clients_is_fresh() -> None:
+    green = {(client, feature): True for client in CLIENTS for feature in client.features}
+    assert (ROOT / "docs/clients.md").read_text() == page(green), "docs/clients.md is stale: make test-clients"
+    assert all(client.note for client in CLIENTS if set(client.features) != set(FEATURES))
 
 
 def test_links_lead_somewhere() -> None:
