@@ -12,6 +12,7 @@ from sqlmodel import Session, col, select
 from understudy import __version__, clock, crud, errors, openapi, tables
 from understudy import vector_stores as store_rows
 from understudy.auth import Gate
+from understudy.azure import AzurePaths
 from understudy.chat_models.base import ChatModel
 from understudy.chat_models.offline import OfflineModel
 from understudy.chat_models.upstream import Upstream
@@ -22,11 +23,13 @@ from understudy.ingestion import Ingestion
 from understudy.retrieval_folder import RetrievalFolder
 from understudy.routes import (
     assistants,
+    chat_completions,
     control,
     file_batches,
     files,
     messages,
     models,
+    proxy,
     run_steps,
     runs,
     threads,
@@ -74,9 +77,14 @@ def create_app(settings: Settings) -> FastAPI:
     )
     for resource in resources:
         app.include_router(resource.router, prefix="/v1")
+    if not settings.upstream:
+        app.include_router(chat_completions.router, prefix="/v1")
+    # The last one: it takes whatever the others left.
+    app.include_router(proxy.router, prefix="/v1")
     app.include_router(control.router)
     errors.install(app)
     openapi.install(app)
+    app.add_middleware(AzurePaths)
     app.add_middleware(Gate, settings=settings, model_backend=chat_model.backend)
     return app
 
@@ -115,6 +123,8 @@ async def _open(settings: Settings, chat_model: ChatModel, stack: AsyncExitStack
     ingestion.start()
     supervisor.start("sweeper", lambda: _sweep(services))
     supervisor.start("sandbox probe", lambda: _probe(sandbox))
+    if isinstance(chat_model, Upstream):
+        supervisor.start("upstream probe", partial(_probe_upstream, chat_model))
     if retrieval.hint:
         log.warning("file search: %s", retrieval.hint)
     return services
@@ -140,6 +150,11 @@ async def _probe(sandbox: Sandbox) -> None:
         log.warning("code interpreter: %s", verdict.hint)
     else:
         log.info("code interpreter: walled by %s", verdict.wall)
+
+
+async def _probe_upstream(upstream: Upstream) -> None:
+    if hint := await upstream.probe():
+        log.warning("upstream: %s", hint)
 
 
 async def _sweep(services: Services) -> None:

@@ -119,7 +119,7 @@ class Gate:
         origin = headers.get("origin")
         if origin in self._origins:
             added["access-control-allow-origin"] = origin
-            added["access-control-allow-methods"] = "GET, POST, DELETE"
+            added["access-control-allow-methods"] = "GET, POST, PUT, PATCH, DELETE"
             added["access-control-allow-headers"] = headers.get("access-control-request-headers", "*")
             added["vary"] = "Origin"
 

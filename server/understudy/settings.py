@@ -329,6 +329,8 @@ def _check(settings: Settings) -> None:
         )
     if settings.upstream_key and not settings.upstream:
         raise UsageError("--upstream-key needs --upstream")
+    if settings.model and not settings.upstream:
+        raise UsageError(f"--model {settings.model} needs --upstream URL: without one the offline model answers")
     if settings.embedder.startswith("upstream:") and not settings.upstream:
         raise UsageError(f"--embedder {settings.embedder} needs --upstream")
     if settings.embedder.startswith("upstream:") and settings.upstream_key == PASS_THROUGH:

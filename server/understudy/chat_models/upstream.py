@@ -1,8 +1,10 @@
 """Any Chat Completions server behind a base URL, Azure OpenAI among them, read as raw bytes with httpx."""
 
 import logging
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
+from urllib.parse import quote
 
 import anyio
 import httpx
@@ -17,7 +19,15 @@ log = logging.getLogger("understudy")
 _RETRIES = 2
 _LONGEST_WAIT = 20.0  # seconds
 _LONGEST_ERROR = 64 * 1024
+_PATH_MARKS = "/:@!$&'()*+,;="
 _TIMEOUT = httpx.Timeout(connect=10.0, read=600.0, write=60.0, pool=60.0)
+# What Azure has under a deployment; all else is under the resource.
+_OF_DEPLOYMENTS = frozenset(
+    (
+        *("chat/completions", "completions", "embeddings"),
+        *("audio/transcriptions", "audio/translations", "audio/speech", "images/generations", "images/edits"),
+    )
+)
 # What some servers refuse. All of it can be left out; the token limit is then tried under its older name.
 _REFUSABLE = (
     "max_completion_tokens",
@@ -28,6 +38,10 @@ _REFUSABLE = (
     "top_p",
     "reasoning_effort",
 )
+
+
+class RefusedKeyError(ChatModelError):
+    """The upstream does not take the key that it was given."""
 
 
 class Upstream:
@@ -41,7 +55,12 @@ class Upstream:
         self._azure = "api-version" in self.url.params or self.url.host.endswith(
             (".azure.com", ".azure.us", ".azure.cn")
         )
-        self._client = httpx.AsyncClient(timeout=_TIMEOUT, limits=httpx.Limits(max_connections=None))
+        # No cookies: one caller's would go with the next one's request.
+        self._client = httpx.AsyncClient(
+            timeout=_TIMEOUT,
+            limits=httpx.Limits(max_connections=None),
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+        )
         self._refused: dict[str, frozenset[str]] = {}
 
     async def aclose(self) -> None:
@@ -67,14 +86,71 @@ class Upstream:
                 await response.aclose()
 
     async def list_models(self, caller_key: str | None) -> list[JSON]:
-        """The upstream's models. Raises ChatModelError."""
+        """The upstream's models. Raises ChatModelError, RefusedKeyError among them."""
         try:
             response = await self._client.get(self._endpoint("models"), headers=self._headers(caller_key), timeout=10.0)
-            response.raise_for_status()
+            if response.status_code != 200:
+                failure = _Failure(response.status_code, response.headers, response.content)
+                text = f"{self._place} lists no models: it answered {failure.status}: {failure.message}"
+                fault = self._fault(text, caller_key)
+                raise RefusedKeyError(fault.code, fault.message) if failure.status in (401, 403) else fault
             models = orjson.loads(response.content).get("data", [])
             return [model for model in models if isinstance(model.get("id"), str)]
         except (httpx.HTTPError, orjson.JSONDecodeError, AttributeError, TypeError) as error:
             raise self._fault(f"{self._place} lists no models ({_reason(error)}).", caller_key) from error
+
+    async def pass_on(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: bytes,
+        headers: Mapping[str, str],
+        content: bytes | AsyncIterator[bytes] | None,
+        model: str,
+        caller_key: str | None,
+    ) -> httpx.Response:
+        """The beginning of the upstream's answer to any request. Raises ChatModelError where none comes."""
+        try:
+            request = self._client.build_request(
+                method,
+                self._endpoint(path, model, query),
+                content=content,
+                headers={name.encode(): value.encode("latin-1") for name, value in headers.items()}
+                | self._headers(caller_key),
+            )
+            return await self._client.send(request, stream=True)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            timed_out = isinstance(error, httpx.ReadTimeout | httpx.WriteTimeout)
+            said = "does not answer" if timed_out else "is unreachable"
+            raise self._fault(f"{self._place} {said} ({_reason(error)}).", caller_key) from error
+
+    async def refusal(self, response: httpx.Response, caller_key: str | None) -> bytes:
+        """The body of an error answer in the API's shape, also of servers that have another, without the key."""
+        failure = await _failure(response)
+        error: JSON = {
+            "message": f"{self._place} answered {failure.status}: {failure.message}",
+            "type": "server_error" if failure.status >= 500 else "invalid_request_error",
+            "param": failure.param or None,
+            "code": failure.code or None,
+        } | (failure.error if isinstance(failure.error.get("message"), str) else {})
+        body, key = orjson.dumps({"error": error}), self._key_for(caller_key)
+        return body.replace(key.encode(), b"***") if key else body
+
+    async def probe(self) -> str | None:
+        """What stands between this server and the upstream, None where nothing does."""
+        try:
+            response = await self._client.get(self._endpoint("models"), headers=self._headers(None), timeout=10.0)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            return self._fault(f"{self._place} cannot be reached ({_reason(error)}).", None).message
+        if response.status_code in (401, 403) and self._key != PASS_THROUGH:
+            return f"{self._place} answered {response.status_code}: give it its key by --upstream-key."
+        return None
+
+    def needs_deployment(self, path: str) -> bool:
+        """Whether the upstream has `path` once for each of its models, as Azure has it."""
+        base = self.url.path.rstrip("/")
+        return self._azure and path in _OF_DEPLOYMENTS and "/deployments/" not in base and not base.endswith("/v1")
 
     # -----------------------------------------------------------------------------------------------------------------
     # The request
@@ -83,11 +159,16 @@ class Upstream:
     def _place(self) -> str:
         return f"The upstream {self.url.scheme}://{self.url.netloc.decode()}"
 
-    def _endpoint(self, path: str, model: str = "") -> httpx.URL:
+    def _endpoint(self, path: str, model: str = "", query: bytes = b"") -> httpx.URL:
         base = self.url.path.rstrip("/")
-        if self._azure and path == "chat/completions" and "/deployments/" not in base and not base.endswith("/v1"):
-            base = f"{base.removesuffix('/openai')}/openai/deployments/{model}"
-        return self.url.copy_with(path=f"{base}/{path}")
+        if self._azure and not base.endswith("/v1"):
+            resource, _, deployment = base.partition("/deployments/")
+            base = f"{resource.removesuffix('/openai')}/openai"
+            if path in _OF_DEPLOYMENTS:
+                base += f"/deployments/{deployment or quote(model, safe='')}"
+        joined = b"&".join(filter(None, (self.url.query, query)))
+        # httpx lets a path that is escaped pass as it is.
+        return self.url.copy_with(path=f"{base}/{quote(path, safe=_PATH_MARKS)}", query=joined or None)
 
     def _key_for(self, caller_key: str | None) -> str | None:
         return caller_key if self._key == PASS_THROUGH else self._key
@@ -162,6 +243,7 @@ class _Failure:
             parsed = content.decode("utf-8", "replace").strip()
         error = parsed.get("error", parsed) if isinstance(parsed, dict) else parsed
         fields = error if isinstance(error, dict) else {}
+        self.error: JSON = fields if error is not parsed else {}
         said = fields.get("message") or fields.get("detail") or error or "(no message)"
         self.message = (said if isinstance(said, str) else repr(said))[:2000]
         self.code = str(fields.get("code") or "")

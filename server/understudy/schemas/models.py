@@ -2,13 +2,26 @@
 
 from typing import Literal
 
-from pydantic import BaseModel
+from understudy.schemas.base import Deleted, Object
 
 
-class Model(BaseModel):
+class Model(Object):
     """A model."""
 
     id: str
     object: Literal["model"] = "model"
     created: int
     owned_by: str
+
+
+class ModelList(Object):
+    """All models that are known by name; this list has no pages."""
+
+    object: Literal["list"] = "list"
+    data: list[Model]
+
+
+class ModelDeleted(Deleted):
+    """What deleteModel would answer."""
+
+    object: Literal["model"] = "model"

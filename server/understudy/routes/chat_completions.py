@@ -1,0 +1,155 @@
+"""/chat/completions, answered by the server's own model where there is no upstream to pass them on to."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Response
+from fastapi.responses import StreamingResponse
+
+from understudy import clock
+from understudy.chat_models.base import JSON, ChatModel, ChatRequest, Delta, Finish, RefusalDelta, TextDelta, Usage
+from understudy.ids import new_id
+from understudy.json_route import JSONRoute
+from understudy.schemas.chat_completions import ChatCompletionCreate
+from understudy.schemas.tools import echoed
+from understudy.services import CallerKey, House
+
+router = APIRouter(tags=["Chat"], include_in_schema=False, route_class=JSONRoute)
+
+
+@router.post("/chat/completions", operation_id="createChatCompletion")
+async def create_chat_completion(body: ChatCompletionCreate, house: House, caller_key: CallerKey) -> Response:
+    """Create a chat completion, whole or streamed."""
+    request = _request(body, caller_key)
+    if not body.stream:
+        completion = await _whole(house.chat_model, request, body.n or 1)
+        return Response(orjson.dumps(completion), media_type="application/json")
+    include_usage = bool(body.stream_options and body.stream_options.include_usage)
+    events = _events(house.chat_model, request, body.n or 1, include_usage)
+    return StreamingResponse(events, media_type="text/event-stream", headers={"cache-control": "no-cache"})
+
+
+def _request(body: ChatCompletionCreate, caller_key: str | None) -> ChatRequest:
+    response_format = echoed(body.response_format)
+    return ChatRequest(
+        model=body.model,
+        messages=body.chat_messages(),
+        tools=[tool.model_dump(exclude_unset=True) for tool in body.tools or []],
+        tool_choice=echoed(body.tool_choice),
+        parallel_tool_calls=body.parallel_tool_calls,
+        response_format=response_format if isinstance(response_format, dict) else None,
+        temperature=body.temperature,
+        top_p=body.top_p,
+        max_completion_tokens=body.max_completion_tokens or body.max_tokens,
+        caller_key=caller_key,
+    )
+
+
+async def _whole(chat_model: ChatModel, request: ChatRequest, count: int) -> JSON:
+    choices, total = [], Usage()
+    for index in range(count):
+        message: JSON = {"role": "assistant", "content": None, "refusal": None, "annotations": []}
+        finish = Finish("stop")
+        async for delta in chat_model.stream(request):
+            if isinstance(delta, Finish):
+                finish = delta
+            else:
+                _add(message, _shown(delta))
+        total = _sum(total, finish.usage)
+        choices.append({"index": index, "message": message, "logprobs": None, "finish_reason": finish.reason})
+    return {**_head("chat.completion", request.model), "choices": choices, "usage": _usage(total)}
+
+
+def _add(message: JSON, shown: JSON) -> None:
+    for name, value in shown.items():
+        if name != "tool_calls":
+            message[name] = (message[name] or "") + value
+            continue
+        calls = message.setdefault("tool_calls", [])
+        for piece in value:
+            if piece["index"] == len(calls):
+                calls.append({name: part for name, part in piece.items() if name != "index"})
+            else:
+                calls[piece["index"]]["function"]["arguments"] += piece["function"]["arguments"]
+
+
+async def _events(chat_model: ChatModel, request: ChatRequest, count: int, include_usage: bool) -> AsyncIterator[bytes]:
+    head = _head("chat.completion.chunk", request.model)
+    # With the usage asked for, every chunk has the field, and a last one without choices has its value.
+    rest: JSON = {"usage": None} if include_usage else {}
+    total = Usage()
+    for index in range(count):
+        choice: JSON = {"index": index, "logprobs": None, "finish_reason": None}
+        first = {"role": "assistant", "content": "", "refusal": None}
+        yield _event({**head, "choices": [{**choice, "delta": first}], **rest})
+        async for delta in chat_model.stream(request):
+            if isinstance(delta, Finish):
+                total = _sum(total, delta.usage)
+                choice["finish_reason"] = delta.reason
+            shown = {} if isinstance(delta, Finish) else _shown(delta)
+            yield _event({**head, "choices": [{**choice, "delta": shown}], **rest})
+    if include_usage:
+        yield _event({**head, "choices": [], "usage": _usage(total)})
+    yield b"data: [DONE]\n\n"
+
+
+def _event(chunk: JSON) -> bytes:
+    return b"data: " + orjson.dumps(chunk) + b"\n\n"
+
+
+def _head(kind: str, model: str) -> JSON:
+    return {
+        "id": new_id("chatcmpl").replace("_", "-", 1),
+        "object": kind,
+        "created": clock.now(),
+        "model": model,
+        "service_tier": "default",
+        "system_fingerprint": None,
+    }
+
+
+def _shown(delta: Delta) -> dict[str, Any]:
+    """A delta in the words of Chat Completions."""
+    match delta:
+        case TextDelta(text):
+            return {"content": text}
+        case RefusalDelta(text):
+            return {"refusal": text}
+        case Finish():
+            return {}
+    function: JSON = {"arguments": delta.arguments}
+    if delta.name is None:
+        return {"tool_calls": [{"index": delta.index, "function": function}]}
+    function = {"name": delta.name, **function}
+    return {
+        "tool_calls": [
+            {"index": delta.index, "id": delta.id or new_id("call"), "type": "function", "function": function}
+        ]
+    }
+
+
+def _sum(total: Usage, usage: Usage | None) -> Usage:
+    """The usage with one more choice: they share the prompt."""
+    usage = usage or Usage()
+    return Usage(
+        usage.prompt_tokens,
+        total.completion_tokens + usage.completion_tokens,
+        usage.cached_tokens,
+        total.reasoning_tokens + usage.reasoning_tokens,
+    )
+
+
+def _usage(total: Usage) -> JSON:
+    return {
+        "prompt_tokens": total.prompt_tokens,
+        "completion_tokens": total.completion_tokens,
+        "total_tokens": total.prompt_tokens + total.completion_tokens,
+        "prompt_tokens_details": {"cached_tokens": total.cached_tokens, "audio_tokens": 0},
+        "completion_tokens_details": {
+            "reasoning_tokens": total.reasoning_tokens,
+            "audio_tokens": 0,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
+    }
