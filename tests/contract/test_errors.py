@@ -166,7 +166,7 @@ def test_unknown_ids(server: ServerProcess, client: OpenAI) -> None:
         f"/threads/{thread}/messages/msg_x": "No message found with id 'msg_x'.",
         f"/threads/{thread}/runs/run_x": "No run found with id 'run_x'.",
         f"/threads/{thread}/runs/run_x/steps": "No run found with id 'run_x'.",
-        f"/threads/{thread}/runs/run_x/steps/step_x": "No run step found with id 'step_x'.",
+        f"/threads/{thread}/runs/run_x/steps/step_x": "No run found with id 'run_x'.",
         "/files/file-x": "No such File object: file-x",
         "/vector_stores/vs_x": "No vector store found with id 'vs_x'.",
         "/vector_stores/vs_x/files": "No vector store found with id 'vs_x'.",
