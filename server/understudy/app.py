@@ -9,7 +9,7 @@ from functools import partial
 from fastapi import FastAPI
 from sqlmodel import Session, col, select
 
-from understudy import __version__, clock, crud, errors, tables
+from understudy import __version__, clock, crud, exceptions, tables
 from understudy import vector_stores as store_rows
 from understudy.auth import Gate
 from understudy.chat_models.base import ChatModel
@@ -74,7 +74,7 @@ def create_app(settings: Settings) -> FastAPI:
     for router in (*(resource.router for resource in resources), control.unsupported):
         app.include_router(router, prefix="/v1")
     app.include_router(control.router)
-    errors.install(app)
+    exceptions.install(app)
     app.add_middleware(Gate, settings=settings, model_backend=chat_model.backend)
     return app
 

@@ -1,71 +1,79 @@
-"""Pydantic's findings in the hosted API's words [R, I]."""
+"""Pydantic's findings as the hosted API would have refused them [R, I]."""
 
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from understudy import refusals
+from understudy.errors import APIError
+
 Finding = Mapping[str, Any]
-Explanation = dict[str, Any]
 
 _TYPES = {
     "string_type": "a string",
     "int_type": "an integer",
     "int_parsing": "an integer",
     "int_from_float": "an integer",
-    "float_type": "a decimal number",
+    "float_type": "a decimal",
+    "float_parsing": "a decimal",
     "bool_type": "a boolean",
     "bool_parsing": "a boolean",
-    "list_type": "an array",
+    "list_type": "an array of objects",
     "dict_type": "an object",
     "model_type": "an object",
     "model_attributes_type": "an object",
 }
-_SIDES = {True: ("maximum", "above_max"), False: ("minimum", "below_min")}
+_LONGEST = 256
 
 
-def explain(finding: Finding, body: object) -> Explanation:
-    """`message`, `param` and `code` of the 400 that answers one of pydantic's findings."""
+def explain(finding: Finding, body: object) -> APIError:
+    """The error that answers one of pydantic's findings."""
     in_body = finding["loc"][0] == "body"
     param = path(finding["loc"][1:], body if in_body else None)
-    message, code, param = _words(finding, param)
-    return {"message": message, "param": param or None, "code": code}
-
-
-def _words(finding: Finding, param: str) -> tuple[str, str, str]:
     kind, value, context = finding["type"], finding.get("input"), finding.get("ctx") or {}
     match kind:
         case "json_invalid":
-            return "We could not parse the JSON body of your request.", "invalid_json", ""
-        case "missing" if not param:
-            return "Missing required request body.", "missing_required_parameter", ""
+            return refusals.NOT_JSON()
         case "missing":
-            return f"Missing required parameter: '{param}'.", "missing_required_parameter", param
+            return refusals.MISSING(param=param) if param else refusals.NO_BODY()
         case "extra_forbidden":
-            return f"Unknown parameter: '{param}'.", "unknown_parameter", param
+            return refusals.UNKNOWN(param=param)
         case "literal_error":
-            return _wrong_value(value, context["expected"]), "invalid_value", param
+            return _no_such_value(param, value, context["expected"])
         case "union_tag_invalid":
-            param += "." + context["discriminator"].strip("'")
-            return _wrong_value(context["tag"], context["expected_tags"]), "invalid_value", param
+            tag = context["discriminator"].strip("'")
+            return _no_such_value(f"{param}.{tag}", context["tag"], context["expected_tags"])
         case "union_tag_not_found":
-            param += "." + context["discriminator"].strip("'")
-            return f"Missing required parameter: '{param}'.", "missing_required_parameter", param
+            tag = context["discriminator"].strip("'")
+            return refusals.MISSING(param=f"{param}.{tag}")
         case "string_pattern_mismatch":
-            text = f"string does not match pattern. Expected a string that matches the pattern '{context['pattern']}'."
-            return f"Invalid '{param}': {text}", "invalid_value", param
-        case "string_too_long" | "string_too_short":
-            return *_string_bound(param, kind == "string_too_long", context, value), param
-        case "too_long" | "too_short":
-            return *_size_bound(param, kind == "too_long", context, value), param
-        case "less_than_equal" | "greater_than_equal":
-            return *_value_bound(param, kind == "less_than_equal", context, value), param
+            return refusals.PATTERN(param=param, pattern=context["pattern"])
+        case "string_too_long" if finding["loc"][-1] == "[key]":
+            key, bound = _brief(value), context["max_length"]
+            owner = param.removesuffix(f".{key}")
+            return refusals.KEY_TOO_LONG(param=param, owner=owner, key=key, bound=bound, size=len(str(value)))
+        case "string_too_long":
+            return refusals.STRING_TOO_LONG(param=param, bound=context["max_length"], size=len(str(value)))
+        case "string_too_short":
+            return refusals.STRING_EMPTY(param=param, bound=context["min_length"])
+        case "too_long":
+            refusal = refusals.TOO_MANY_PROPERTIES if isinstance(value, dict) else refusals.ARRAY_TOO_LONG
+            size = len(value) if isinstance(value, list | dict) else context["actual_length"]
+            return refusal(param=param, bound=context["max_length"], size=size)
+        case "too_short":
+            return refusals.ARRAY_EMPTY(param=param, bound=context["min_length"])
+        case "less_than_equal":
+            refusal = refusals.INTEGER_ABOVE if isinstance(context["le"], int) else refusals.DECIMAL_ABOVE
+            return refusal(param=param, bound=_shown(context["le"]), value=value)
+        case "greater_than_equal":
+            refusal = refusals.INTEGER_BELOW if isinstance(context["ge"], int) else refusals.DECIMAL_BELOW
+            return refusal(param=param, bound=_shown(context["ge"]), value=value)
         case _ if kind in _TYPES and not param:
-            text = f"Invalid body: expected a JSON object of content type application/json, but got {type_name(value)}."
-            return text, "invalid_type", ""
+            return refusals.NO_OBJECT(got=type_name(value))
         case _ if kind in _TYPES:
-            got = f"but got {type_name(value)} instead."
-            return f"Invalid type for '{param}': expected {_TYPES[kind]}, {got}", "invalid_type", param
-    return f"Invalid '{param}': {finding['msg']}.", "invalid_value", param
+            expected = "an array of strings" if kind == "list_type" and param.endswith("_ids") else _TYPES[kind]
+            return refusals.WRONG_TYPE(param=param, expected=expected, got=type_name(value))
+    return refusals.INVALID(param=param, reason=finding["msg"])
 
 
 def path(loc: Iterable[Any], body: object) -> str:
@@ -79,7 +87,7 @@ def path(loc: Iterable[Any], body: object) -> str:
             found += f"[{part}]"
             current = current[part] if isinstance(current, list) and part < len(current) else None
         elif isinstance(current, Mapping) and part in current:
-            found += f".{part}" if found else str(part)
+            found += f".{_brief(part)}" if found else _brief(part)
             current = current[part]
         elif body is None or (position == len(parts) - 1 and isinstance(current, Mapping)):
             name = str(part).removesuffix("[]")  # lists in a query: `include[]`
@@ -105,42 +113,23 @@ def type_name(value: object) -> str:
     return "an array"
 
 
-def _wrong_value(value: object, expected: str) -> str:
+def _brief(value: object) -> str:
+    """What a client sent, as far as it is repeated in an answer and in the log."""
+    text = str(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+def _no_such_value(param: str, given: object, expected: str) -> APIError:
+    value = _brief(given)
     allowed = re.findall(r"'[^']+'", expected)
     if len(allowed) == 1:
-        return f"Invalid value: '{value}'. Value must be {allowed[0]}."
-    return f"Invalid value: '{value}'. Supported values are: {', '.join(allowed[:-1])}, and {allowed[-1]}."
+        return refusals.WRONG_VALUE(param=param, value=value, allowed=allowed[0])
+    comma = "," if len(allowed) > 2 else ""
+    return refusals.NO_SUCH_VALUE(
+        param=param, value=value, allowed=f"{', '.join(allowed[:-1])}{comma} and {allowed[-1]}"
+    )
 
 
-def _string_bound(param: str, above: bool, context: Finding, value: object) -> tuple[str, str]:
-    side, code = _SIDES[above]
-    bound, size = context["max_length" if above else "min_length"], len(str(value))
-    return (
-        f"Invalid '{param}': string too {'long' if above else 'short'}. Expected a string with {side} length {bound}, "
-        f"but got a string with length {size} instead."
-    ), f"string_{code}_length"
-
-
-def _size_bound(param: str, above: bool, context: Finding, value: object) -> tuple[str, str]:
-    side, code = _SIDES[above]
-    bound = context["max_length" if above else "min_length"]
-    size = len(value) if isinstance(value, list | dict) else context["actual_length"]
-    if isinstance(value, dict):
-        return (
-            f"Invalid '{param}': too {'many' if above else 'few'} properties. Expected an object with at "
-            f"{'most' if above else 'least'} {bound} properties, but got an object with {size} properties instead."
-        ), f"object_{code}_properties"
-    return (
-        f"Invalid '{param}': array too {'long' if above else 'short'}. Expected an array with {side} length {bound}, "
-        f"but got an array with length {size} instead."
-    ), f"array_{code}_length"
-
-
-def _value_bound(param: str, above: bool, context: Finding, value: object) -> tuple[str, str]:
-    side, code = _SIDES[above]
-    bound = context["le" if above else "ge"]
-    kind = "integer" if isinstance(bound, int) else "decimal"
-    return (
-        f"Invalid '{param}': {kind} {'above' if above else 'below'} {side} value. "
-        f"Expected a value {'<=' if above else '>='} {bound}, but got {value} instead."
-    ), f"{kind}_{code}_value"
+def _shown(bound: float) -> float:
+    # As JavaScript writes numbers: 2, not 2.0.
+    return int(bound) if bound == int(bound) else bound

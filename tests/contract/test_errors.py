@@ -55,7 +55,7 @@ def _error(server: ServerProcess, method: str, path: str, **request: Any) -> tup
         (
             "/assistants",
             {"model": "m", "temperature": 3},
-            "Invalid 'temperature': decimal above maximum value. Expected a value <= 2.0, but got 3 instead.",
+            "Invalid 'temperature': decimal above maximum value. Expected a value <= 2, but got 3 instead.",
             "temperature",
             "decimal_above_max_value",
         ),
@@ -76,7 +76,7 @@ def _error(server: ServerProcess, method: str, path: str, **request: Any) -> tup
         (
             "/threads",
             {"messages": [{"role": "system", "content": "x"}]},
-            "Invalid value: 'system'. Supported values are: 'user', and 'assistant'.",
+            "Invalid value: 'system'. Supported values are: 'user' and 'assistant'.",
             "messages[0].role",
             "invalid_value",
         ),

@@ -157,7 +157,7 @@ def test_the_bounds_of_limit(lists: dict[str, List], operation: str) -> None:
 
 @each
 def test_an_order_that_is_none(lists: dict[str, List], operation: str) -> None:
-    message = "Invalid value: 'up'. Supported values are: 'asc', and 'desc'."
+    message = "Invalid value: 'up'. Supported values are: 'asc' and 'desc'."
     _refused(lists[operation], message, "invalid_value", order="up")
 
 
