@@ -1,7 +1,7 @@
 """Pydantic's findings as the hosted API would have refused them [R, I]."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from understudy import refusals
@@ -18,18 +18,18 @@ _TYPES = {
     "float_parsing": "a decimal",
     "bool_type": "a boolean",
     "bool_parsing": "a boolean",
-    "list_type": "an array of objects",
+    "list_type": "an array",
     "dict_type": "an object",
     "model_type": "an object",
     "model_attributes_type": "an object",
 }
+_ARRAYS = {"file_ids": "an array of strings", "vector_store_ids": "an array of strings", "value": "an array"}
 _LONGEST = 256
 
 
 def explain(finding: Finding, body: object) -> APIError:
     """The error that answers one of pydantic's findings."""
-    in_body = finding["loc"][0] == "body"
-    param = path(finding["loc"][1:], body if in_body else None)
+    param = path(finding, body)
     kind, value, context = finding["type"], finding.get("input"), finding.get("ctx") or {}
     match kind:
         case "json_invalid":
@@ -71,28 +71,38 @@ def explain(finding: Finding, body: object) -> APIError:
         case _ if kind in _TYPES and not param:
             return refusals.NO_OBJECT(got=type_name(value))
         case _ if kind in _TYPES:
-            expected = "an array of strings" if kind == "list_type" and param.endswith("_ids") else _TYPES[kind]
+            expected = _TYPES[kind]
+            if kind == "list_type":
+                expected = _ARRAYS.get(param.rpartition(".")[2], "an array of objects")
             return refusals.WRONG_TYPE(param=param, expected=expected, got=type_name(value))
     return refusals.INVALID(param=param, reason=finding["msg"])
 
 
-def path(loc: Iterable[Any], body: object) -> str:
-    """A path such as `messages[0].role`: `loc` without the union tags that pydantic puts into it.
+def path(finding: Finding, body: object) -> str:
+    """A path such as `messages[0].role`: the finding's place without the union tags that pydantic puts into it."""
+    place, *parts = (part for part in finding["loc"] if part != "[key]")
+    if place == "body":
+        return _path(parts, body, "", finding) or ""
+    name, *number = parts  # lists in a query: `include[]`
+    return str(name).removesuffix("[]") + "".join(f"[{one}]" for one in number)
 
-    A part that is no key of the value it stands at is a tag; only the last one may be absent (it is what is missing).
-    """
-    parts, found, current = [part for part in loc if part != "[key]"], "", body
-    for position, part in enumerate(parts):
-        if isinstance(part, int):
-            found += f"[{part}]"
-            current = current[part] if isinstance(current, list) and part < len(current) else None
-        elif isinstance(current, Mapping) and part in current:
-            found += f".{_brief(part)}" if found else _brief(part)
-            current = current[part]
-        elif body is None or (position == len(parts) - 1 and isinstance(current, Mapping)):
-            name = str(part).removesuffix("[]")  # lists in a query: `include[]`
-            found += f".{name}" if found else name
-    return found
+
+def _path(parts: Sequence[Any], current: object, found: str, finding: Finding) -> str | None:
+    """Which parts are keys, which are tags, as in a function tool's `function`: what was found has to lie there."""
+    if not parts:
+        return found if "[key]" in finding["loc"] or current == finding["input"] else None
+    part, rest = parts[0], parts[1:]
+    if isinstance(part, int):
+        fits = isinstance(current, list) and part < len(current)
+        return _path(rest, current[part], f"{found}[{part}]", finding) if fits else None  # type: ignore[index]
+    longer = f"{found}.{_brief(part)}" if found else _brief(part)
+    if isinstance(current, Mapping) and part in current:
+        inner = _path(rest, current[part], longer, finding)
+        if inner is not None:
+            return inner
+    elif finding["type"] == "missing" and not rest:
+        return longer
+    return _path(rest, current, found, finding)
 
 
 def type_name(value: object) -> str:
