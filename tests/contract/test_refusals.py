@@ -130,8 +130,8 @@ CASES = [
     ),
     Case(
         "INVALID_URL",
-        lambda client, ids: client.get("/assistant", cast_to=object),
-        "Invalid URL (GET /v1/assistant)",
+        lambda client, ids: client.get("/assistants/asst_1/files", cast_to=object),
+        "Invalid URL (GET /v1/assistants/asst_1/files)",
         None,
         "unknown_url",
         openai.NotFoundError,

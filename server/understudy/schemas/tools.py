@@ -215,4 +215,4 @@ def echoed(value: Any) -> Any:
     """A tool choice, response format or truncation strategy as it is stored and echoed."""
     if value is None or isinstance(value, str):
         return value
-    return value.model_dump(by_alias=True, exclude_unset=True)
+    return value.model_dump(by_alias=True, exclude_none=True)
