@@ -5,6 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from coverage_page import coverage_page
+
 from understudy.settings import KNOWN_UPSTREAMS, Settings, flag, shown_default
 
 HEAD = """# Settings

@@ -9,7 +9,7 @@ from functools import partial
 from fastapi import FastAPI
 from sqlmodel import Session, col, select
 
-from understudy import __version__, clock, crud, errors, openapi, tables
+from understudy import __version__, clock, crud, exceptions, openapi, tables
 from understudy import vector_stores as store_rows
 from understudy.auth import Gate
 from understudy.azure import AzurePaths
@@ -82,7 +82,7 @@ def create_app(settings: Settings) -> FastAPI:
     # The last one: it takes whatever the others left.
     app.include_router(proxy.router, prefix="/v1")
     app.include_router(control.router)
-    errors.install(app)
+    exceptions.install(app)
     openapi.install(app)
     app.add_middleware(AzurePaths)
     app.add_middleware(Gate, settings=settings, model_backend=chat_model.backend)

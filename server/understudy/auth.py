@@ -11,14 +11,14 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from understudy.errors import APIError, AuthenticationError, InternalServerError, PermissionDeniedError, json_error
+from understudy import refusals
+from understudy.errors import APIError, AuthenticationError, json_error
 from understudy.settings import Settings
 
 log = logging.getLogger("understudy")
 _LONGEST_REASON = 500  # characters of an error that the log shows
 _LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 _OPEN_PATHS = ("/health",)
-_SORRY = "The server had an error while processing your request. Sorry about that!"
 
 
 class Gate:
@@ -80,15 +80,13 @@ class Gate:
             # The last net: a fault of ours, with its traceback in the log and none for the client.
             log.exception("%s %s failed", scope["method"], _shown(scope))
             if not begun:
-                await json_error(InternalServerError(_SORRY))(scope, receive, send)
+                await json_error(refusals.FAULT())(scope, receive, send)
 
     def _check(self, scope: Scope, headers: Headers) -> None:
         host = _hostname(headers.get("host", ""))
         if self._hosts and host not in self._hosts:
             # DNS rebinding: a web page's own name that was made to point at this machine.
-            raise PermissionDeniedError(
-                f"Host '{host}' is not served here: give the server --allowed-host {host or 'NAME'} if it should."
-            )
+            raise refusals.HOST_NOT_SERVED(host=host, name=host or "NAME")
         origin = headers.get("origin")
         if origin in self._origins:
             if scope["method"] == "OPTIONS":
@@ -96,24 +94,18 @@ class Gate:
         elif headers.get("sec-fetch-site", "").lower() == "cross-site" or (
             origin and origin.partition("://")[2] != headers.get("host")
         ):
-            raise PermissionDeniedError(
-                f"Requests of web pages from {origin or 'another site'} are refused. "
-                "Start the server with --cors-origin ORIGIN to allow them."
-            )
+            raise refusals.CROSS_SITE(origin=origin or "another site")
         if self._keys and scope["path"] not in _OPEN_PATHS:
             self._check_key(scope["understudy.key"])
 
     def _check_key(self, key: str | None) -> None:
         if not key:
-            raise AuthenticationError(
-                "You didn't provide an API key. You need to provide your API key in an Authorization header using "
-                "Bearer auth (i.e. Authorization: Bearer YOUR_KEY)."
-            )
+            raise refusals.NO_KEY()
         given = _digest(key)
         # All of them are compared: the time taken tells nothing about which keys there are.
         if not sum(hmac.compare_digest(given, known) for known in self._keys):
             shown = f"{key[:4]}{'*' * 8}{key[-4:]}" if len(key) > 12 else "*" * len(key)
-            raise AuthenticationError(f"Incorrect API key provided: {shown}.", code="invalid_api_key")
+            raise refusals.WRONG_KEY(shown=shown)
 
     def _allow_origin(self, headers: Headers, added: MutableHeaders) -> None:
         origin = headers.get("origin")

@@ -1,4 +1,4 @@
-"""The API's errors: one tree, one writer of the error body.
+"""The API's errors: one tree, one writer of the error body. Their words are in refusals.py.
 
 APIError
 ├── BadRequestError       400  invalid_request_error
@@ -10,19 +10,10 @@ APIError
 └── InternalServerError   500
 """
 
-import logging
 from typing import Any, ClassVar
 
 import orjson
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response
-
-from understudy import validation
-
-log = logging.getLogger("understudy")
 
 
 class APIError(Exception):
@@ -97,43 +88,8 @@ class FileNotFoundAPIError(NotFoundError):
         return super().body() | {"detail": self.message}
 
 
-def missing_parameter(param: str) -> BadRequestError:
-    """The 400 for a parameter that is not there."""
-    return BadRequestError(f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter")
-
-
 def json_error(error: APIError) -> Response:
     """The HTTP answer that carries `error`."""
     # The official clients try again after a 5xx, which helps nothing where a part is not there.
     headers = {"x-should-retry": "false"} if isinstance(error, NotSupportedError) else None
     return Response(orjson.dumps(error.body()), error.status, headers, media_type="application/json")
-
-
-def install(app: FastAPI) -> None:
-    """Make every exception of `app` leave as an API error."""
-
-    @app.exception_handler(APIError)
-    def _api_error(request: Request, error: APIError) -> Response:
-        request.scope["understudy.error"] = error.message
-        return json_error(error)
-
-    @app.exception_handler(RequestValidationError)
-    def _invalid_request(request: Request, error: RequestValidationError) -> Response:
-        finding = next(iter(error.errors()))
-        return _api_error(request, BadRequestError(**validation.explain(finding, error.body)))
-
-    @app.exception_handler(HTTPException)
-    def _http_exception(request: Request, error: HTTPException) -> Response:
-        if error.status_code in (404, 405):
-            message = f"Invalid URL ({request.method} {request.url.path})"
-            if not request.url.path.startswith("/v1/"):
-                message += ". The API is at /v1, as in OPENAI_BASE_URL=http://127.0.0.1:8700/v1"
-            return _api_error(request, NotFoundError(message, code="unknown_url"))
-        if isinstance(error.__cause__, APIError):
-            # FastAPI's own words for whatever goes wrong while it reads a body hide ours.
-            return _api_error(request, error.__cause__)
-        return _api_error(request, BadRequestError(str(error.detail)))
-
-    @app.exception_handler(ClientDisconnect)
-    def _client_left(request: Request, _error: ClientDisconnect) -> Response:
-        return _api_error(request, BadRequestError("The client closed the connection before its request was complete."))

@@ -40,6 +40,7 @@ class Refusal:
 NOT_JSON = Refusal("We could not parse the JSON body of your request.", "invalid_json")
 TOO_DEEP = Refusal("The JSON body is nested more than {most} levels deep.", "invalid_json")
 BODY_TOO_LARGE = Refusal("The body is larger than the {most} MB that it may have.")
+CLIENT_LEFT = Refusal("The client closed the connection before its request was complete.")
 NO_BODY = Refusal("Missing required request body.", "missing_required_parameter")
 NO_OBJECT = Refusal(
     "Invalid body: expected a JSON object of content type application/json, but got {got}.", "invalid_type"
@@ -53,7 +54,7 @@ WRONG_TYPE = Refusal("Invalid type for '{param}': expected {expected}, but got {
 WRONG_VALUE = Refusal("Invalid value: '{value}'. Value must be {allowed}.", "invalid_value")
 NO_SUCH_VALUE = Refusal("Invalid value: '{value}'. Supported values are: {allowed}.", "invalid_value")  # [I]
 INVALID = Refusal("Invalid '{param}': {reason}.", "invalid_value")
-PATTERN = Refusal(
+PATTERN = Refusal(  # [I]
     "Invalid '{param}': string does not match pattern. Expected a string that matches the pattern '{pattern}'.",
     "invalid_value",
 )
@@ -62,44 +63,42 @@ STRING_TOO_LONG = Refusal(  # [I]
     "{size} instead.",
     "string_above_max_length",
 )
-STRING_TOO_SHORT = Refusal(
-    "Invalid '{param}': string too short. Expected a string with minimum length {bound}, but got a string with length "
-    "{size} instead.",
-    "string_below_min_length",
+STRING_EMPTY = Refusal(  # [I]
+    "Invalid '{param}': empty string. Expected a string with minimum length {bound}, but got an empty string instead.",
+    "empty_string",
 )
-ARRAY_TOO_LONG = Refusal(
+KEY_TOO_LONG = Refusal(  # [I]
+    "Invalid property name in '{owner}': '{key}' is too long. Expected a string with maximum length {bound}, but got a "
+    "string with length {size} instead.",
+    "property_name_above_max_length",
+)
+ARRAY_TOO_LONG = Refusal(  # [I]
     "Invalid '{param}': array too long. Expected an array with maximum length {bound}, but got an array with length "
     "{size} instead.",
     "array_above_max_length",
 )
-ARRAY_TOO_SHORT = Refusal(
-    "Invalid '{param}': array too short. Expected an array with minimum length {bound}, but got an array with length "
-    "{size} instead.",
-    "array_below_min_length",
+ARRAY_EMPTY = Refusal(  # [I]
+    "Invalid '{param}': empty array. Expected an array with minimum length {bound}, but got an empty array instead.",
+    "empty_array",
 )
 TOO_MANY_PROPERTIES = Refusal(  # [I]
     "Invalid '{param}': too many properties. Expected an object with at most {bound} properties, but got an object "
     "with {size} properties instead.",
     "object_above_max_properties",
 )
-TOO_FEW_PROPERTIES = Refusal(
-    "Invalid '{param}': too few properties. Expected an object with at least {bound} properties, but got an object "
-    "with {size} properties instead.",
-    "object_below_min_properties",
-)
 INTEGER_ABOVE = Refusal(  # [I]
     "Invalid '{param}': integer above maximum value. Expected a value <= {bound}, but got {value} instead.",
     "integer_above_max_value",
 )
-INTEGER_BELOW = Refusal(
+INTEGER_BELOW = Refusal(  # [I]
     "Invalid '{param}': integer below minimum value. Expected a value >= {bound}, but got {value} instead.",
     "integer_below_min_value",
 )
-DECIMAL_ABOVE = Refusal(
+DECIMAL_ABOVE = Refusal(  # [I]
     "Invalid '{param}': decimal above maximum value. Expected a value <= {bound}, but got {value} instead.",
     "decimal_above_max_value",
 )
-DECIMAL_BELOW = Refusal(
+DECIMAL_BELOW = Refusal(  # [I]
     "Invalid '{param}': decimal below minimum value. Expected a value >= {bound}, but got {value} instead.",
     "decimal_below_min_value",
 )
@@ -114,7 +113,12 @@ NOT_FOUND = Refusal("No {kind} found with id '{id}'.", error=NotFoundError)  # [
 FILE_NOT_IN_STORE = Refusal("No file found with id '{id}' in vector store '{store}'.", error=NotFoundError)
 NO_SUCH_FILE = Refusal("No file found with id '{id}'.")
 MODEL_NOT_FOUND = Refusal("The model '{model}' does not exist", "model_not_found", "model", NotFoundError)  # [R]
-INVALID_URL = Refusal("Invalid URL ({method} {path}){hint}", "unknown_url", error=NotFoundError)
+INVALID_URL = Refusal("Invalid URL ({method} {path})", "unknown_url", error=NotFoundError)
+NOT_AN_API_URL = Refusal(
+    "Invalid URL ({method} {path}). The API is at /v1, as in OPENAI_BASE_URL=http://127.0.0.1:8700/v1",
+    "unknown_url",
+    error=NotFoundError,
+)
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Who may ask

@@ -1,18 +1,21 @@
-"""Pydantic's findings in the hosted API's words [R, I]."""
+"""Pydantic's findings as the hosted API would have refused them [R, I]."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from understudy import refusals
+from understudy.errors import APIError
+
 Finding = Mapping[str, Any]
-Explanation = dict[str, Any]
 
 _TYPES = {
     "string_type": "a string",
     "int_type": "an integer",
     "int_parsing": "an integer",
     "int_from_float": "an integer",
-    "float_type": "a decimal number",
+    "float_type": "a decimal",
+    "float_parsing": "a decimal",
     "bool_type": "a boolean",
     "bool_parsing": "a boolean",
     "list_type": "an array",
@@ -20,77 +23,87 @@ _TYPES = {
     "model_type": "an object",
     "model_attributes_type": "an object",
 }
-_SIDES = {True: ("maximum", "above_max"), False: ("minimum", "below_min")}
+_ARRAYS = {"file_ids": "an array of strings", "vector_store_ids": "an array of strings", "value": "an array"}
+_LONGEST = 256
 
 
-def explain(finding: Finding, body: object) -> Explanation:
-    """`message`, `param` and `code` of the 400 that answers one of pydantic's findings."""
-    in_body = finding["loc"][0] == "body"
-    param = path(finding["loc"][1:], body if in_body else None, absent=finding["type"] == "missing")
-    message, code, param = _words(finding, param)
-    return {"message": message, "param": param or None, "code": code}
-
-
-def _words(finding: Finding, param: str) -> tuple[str, str, str]:
+def explain(finding: Finding, body: object) -> APIError:
+    """The error that answers one of pydantic's findings."""
+    param = path(finding, body)
     kind, value, context = finding["type"], finding.get("input"), finding.get("ctx") or {}
     match kind:
         case "json_invalid":
-            return "We could not parse the JSON body of your request.", "invalid_json", ""
-        case "missing" if not param:
-            return "Missing required request body.", "missing_required_parameter", ""
+            return refusals.NOT_JSON()
         case "missing":
-            return f"Missing required parameter: '{param}'.", "missing_required_parameter", param
+            return refusals.MISSING(param=param) if param else refusals.NO_BODY()
         case "extra_forbidden":
-            return f"Unknown parameter: '{param}'.", "unknown_parameter", param
-        case "literal_error" if not isinstance(value, str):
-            return _wrong_type(param, _one_of(context["expected"]), value)
+            return refusals.UNKNOWN(param=param)
         case "literal_error":
-            return _wrong_value(value, context["expected"]), "invalid_value", param
-        case "union_tag_invalid":
-            discriminator = context["discriminator"].strip("'")
-            param, tag = f"{param}.{discriminator}", value[discriminator] if isinstance(value, Mapping) else value
-            if not isinstance(tag, str):
-                return _wrong_type(param, _one_of(context["expected_tags"]), tag)
-            return _wrong_value(tag, context["expected_tags"]), "invalid_value", param
-        case "union_tag_not_found":
-            param += "." + context["discriminator"].strip("'")
-            return f"Missing required parameter: '{param}'.", "missing_required_parameter", param
+            return _no_such_value(param, value, context["expected"])
+        case "union_tag_invalid" | "union_tag_not_found":
+            tag = context["discriminator"].strip("'")
+            if kind == "union_tag_not_found":
+                return refusals.MISSING(param=f"{param}.{tag}")
+            return _no_such_value(f"{param}.{tag}", value[tag], context["expected_tags"])  # type: ignore[index]
         case "string_pattern_mismatch":
-            text = f"string does not match pattern. Expected a string that matches the pattern '{context['pattern']}'."
-            return f"Invalid '{param}': {text}", "invalid_value", param
-        case "string_too_long" | "string_too_short":
-            return *_string_bound(param, kind == "string_too_long", context, value), param
-        case "too_long" | "too_short":
-            return *_size_bound(param, kind == "too_long", context, value), param
-        case "less_than_equal" | "greater_than_equal":
-            return *_value_bound(param, kind == "less_than_equal", context, value), param
+            return refusals.PATTERN(param=param, pattern=context["pattern"])
+        case "string_too_long" if finding["loc"][-1] == "[key]":
+            key, bound = _brief(value), context["max_length"]
+            owner = param.removesuffix(f".{key}")
+            return refusals.KEY_TOO_LONG(param=param, owner=owner, key=key, bound=bound, size=len(str(value)))
+        case "string_too_long":
+            return refusals.STRING_TOO_LONG(param=param, bound=context["max_length"], size=len(str(value)))
+        case "string_too_short":
+            return refusals.STRING_EMPTY(param=param, bound=context["min_length"])
+        case "too_long":
+            refusal = refusals.TOO_MANY_PROPERTIES if isinstance(value, dict) else refusals.ARRAY_TOO_LONG
+            size = len(value) if isinstance(value, list | dict) else context["actual_length"]
+            return refusal(param=param, bound=context["max_length"], size=size)
+        case "too_short":
+            return refusals.ARRAY_EMPTY(param=param, bound=context["min_length"])
+        case "less_than_equal":
+            refusal = refusals.INTEGER_ABOVE if isinstance(context["le"], int) else refusals.DECIMAL_ABOVE
+            return refusal(param=param, bound=_shown(context["le"]), value=value)
+        case "greater_than_equal":
+            refusal = refusals.INTEGER_BELOW if isinstance(context["ge"], int) else refusals.DECIMAL_BELOW
+            return refusal(param=param, bound=_shown(context["ge"]), value=value)
         case "wrong_type":
-            return _wrong_type(param, finding["msg"], value)
+            return refusals.WRONG_TYPE(param=param, expected=finding["msg"], got=type_name(value))
         case _ if kind in _TYPES and not param:
-            text = f"Invalid body: expected a JSON object of content type application/json, but got {type_name(value)}."
-            return text, "invalid_type", ""
+            return refusals.NO_OBJECT(got=type_name(value))
         case _ if kind in _TYPES:
-            return _wrong_type(param, _TYPES[kind], value)
-    return f"Invalid '{param}': {finding['msg']}.", "invalid_value", param
+            expected = _TYPES[kind]
+            if kind == "list_type":
+                expected = _ARRAYS.get(param.rpartition(".")[2], "an array of objects")
+            return refusals.WRONG_TYPE(param=param, expected=expected, got=type_name(value))
+    return refusals.INVALID(param=param, reason=finding["msg"])
 
 
-def path(loc: Iterable[Any], body: object, *, absent: bool = False) -> str:
-    """A path such as `messages[0].role`: `loc` without the union tags that pydantic puts into it.
+def path(finding: Finding, body: object) -> str:
+    """A path such as `messages[0].role`: the finding's place without the union tags that pydantic puts into it."""
+    place, *parts = (part for part in finding["loc"] if part != "[key]")
+    if place == "body":
+        return _path(parts, body, "", finding) or ""
+    name, *number = parts  # lists in a query: `include[]`
+    return str(name).removesuffix("[]") + "".join(f"[{one}]" for one in number)
 
-    A part that is no key of the value it stands at is a tag, but for the last one where that is what is `absent`.
-    """
-    parts, found, current = [part for part in loc if part != "[key]"], "", body
-    for position, part in enumerate(parts):
-        if isinstance(part, int):
-            found += f"[{part}]"
-            current = current[part] if isinstance(current, list) and part < len(current) else None
-        elif isinstance(current, Mapping) and part in current:
-            found += f".{part}" if found else str(part)
-            current = current[part]
-        elif body is None or (absent and position == len(parts) - 1 and isinstance(current, Mapping)):
-            name = str(part).removesuffix("[]")  # lists in a query: `include[]`
-            found += f".{name}" if found else name
-    return found
+
+def _path(parts: Sequence[Any], current: object, found: str, finding: Finding) -> str | None:
+    """Which parts are keys, which are tags, as in a function tool's `function`: what was found has to lie there."""
+    if not parts:
+        return found if "[key]" in finding["loc"] or current == finding["input"] else None
+    part, rest = parts[0], parts[1:]
+    if isinstance(part, int):
+        fits = isinstance(current, list) and part < len(current)
+        return _path(rest, current[part], f"{found}[{part}]", finding) if fits else None  # type: ignore[index]
+    longer = f"{found}.{_brief(part)}" if found else _brief(part)
+    if isinstance(current, Mapping) and part in current:
+        inner = _path(rest, current[part], longer, finding)
+        if inner is not None:
+            return inner
+    elif finding["type"] == "missing" and not rest:
+        return longer
+    return _path(rest, current, found, finding)
 
 
 def type_name(value: object) -> str:
@@ -111,24 +124,20 @@ def type_name(value: object) -> str:
     return "an array"
 
 
-def _wrong_type(param: str, expected: str, value: object) -> tuple[str, str, str]:
-    return (
-        f"Invalid type for '{param}': expected {expected}, but got {type_name(value)} instead.",
-        "invalid_type",
-        param,
-    )
+def _brief(value: object) -> str:
+    """What a client sent, as far as it is repeated in an answer and in the log."""
+    text = str(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
-def _one_of(expected: str) -> str:
+def _no_such_value(param: str, given: object, expected: str) -> APIError:
     allowed = re.findall(r"'[^']+'", expected)
-    return allowed[0] if len(allowed) == 1 else f"one of {_listed(allowed, 'or')}"
-
-
-def _wrong_value(value: object, expected: str) -> str:
-    allowed = re.findall(r"'[^']+'", expected)
+    if not isinstance(given, str):
+        values = allowed[0] if len(allowed) == 1 else f"one of {_listed(allowed, 'or')}"
+        return refusals.WRONG_TYPE(param=param, expected=values, got=type_name(given))
     if len(allowed) == 1:
-        return f"Invalid value: '{value}'. Value must be {allowed[0]}."
-    return f"Invalid value: '{value}'. Supported values are: {_listed(allowed, 'and')}."  # [I]
+        return refusals.WRONG_VALUE(param=param, value=_brief(given), allowed=allowed[0])
+    return refusals.NO_SUCH_VALUE(param=param, value=_brief(given), allowed=_listed(allowed, "and"))
 
 
 def _listed(values: list[str], conjunction: str) -> str:
@@ -136,35 +145,6 @@ def _listed(values: list[str], conjunction: str) -> str:
     return f"{', '.join(most)}{',' if len(most) > 1 else ''} {conjunction} {last}"
 
 
-def _string_bound(param: str, above: bool, context: Finding, value: object) -> tuple[str, str]:
-    side, code = _SIDES[above]
-    bound, size = context["max_length" if above else "min_length"], len(str(value))
-    return (
-        f"Invalid '{param}': string too {'long' if above else 'short'}. Expected a string with {side} length {bound}, "
-        f"but got a string with length {size} instead."
-    ), f"string_{code}_length"
-
-
-def _size_bound(param: str, above: bool, context: Finding, value: object) -> tuple[str, str]:
-    side, code = _SIDES[above]
-    bound = context["max_length" if above else "min_length"]
-    size = len(value) if isinstance(value, list | dict) else context["actual_length"]
-    if isinstance(value, dict):
-        return (
-            f"Invalid '{param}': too {'many' if above else 'few'} properties. Expected an object with at "
-            f"{'most' if above else 'least'} {bound} properties, but got an object with {size} properties instead."
-        ), f"object_{code}_properties"
-    return (
-        f"Invalid '{param}': array too {'long' if above else 'short'}. Expected an array with {side} length {bound}, "
-        f"but got an array with length {size} instead."
-    ), f"array_{code}_length"
-
-
-def _value_bound(param: str, above: bool, context: Finding, value: object) -> tuple[str, str]:
-    side, code = _SIDES[above]
-    bound = context["le" if above else "ge"]
-    kind = "integer" if isinstance(bound, int) else "decimal"
-    return (
-        f"Invalid '{param}': {kind} {'above' if above else 'below'} {side} value. "
-        f"Expected a value {'<=' if above else '>='} {bound}, but got {value} instead."
-    ), f"{kind}_{code}_value"
+def _shown(bound: float) -> float:
+    # As JavaScript writes numbers: 2, not 2.0.
+    return int(bound) if bound == int(bound) else bound

@@ -122,8 +122,15 @@ def test_keys(tmp_path: Path) -> None:
         pytest.raises(openai.AuthenticationError) as caught,
     ):
         client.models.list()
-    assert caught.value.code == "invalid_api_key"
-    assert httpx.get(f"{server.url}/models").status_code == 401
+    refused: dict[str, object] = {"type": "invalid_request_error", "param": None}
+    wrong = {"message": "Incorrect API key provided: sk-t********rong.", "code": "invalid_api_key"}
+    assert caught.value.body == refused | wrong
+    none = (
+        "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth "
+        "(i.e. Authorization: Bearer YOUR_KEY)."
+    )
+    answer = httpx.get(f"{server.url}/models")
+    assert (answer.status_code, answer.json()["error"]) == (401, refused | {"message": none, "code": None})
     assert httpx.get(f"{server.root}/health").status_code == 200
     assert "sk-" not in server.log().replace("sk-t********rong", "")
     assert server.stop() == 0

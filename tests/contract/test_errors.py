@@ -55,7 +55,7 @@ def _error(server: ServerProcess, method: str, path: str, **request: Any) -> tup
         (
             "/assistants",
             {"model": "m", "temperature": 3},
-            "Invalid 'temperature': decimal above maximum value. Expected a value <= 2.0, but got 3 instead.",
+            "Invalid 'temperature': decimal above maximum value. Expected a value <= 2, but got 3 instead.",
             "temperature",
             "decimal_above_max_value",
         ),
@@ -189,7 +189,7 @@ def test_unknown_ids(server: ServerProcess, client: OpenAI) -> None:
         f"/threads/{thread}/messages/msg_x": "No message found with id 'msg_x'.",
         f"/threads/{thread}/runs/run_x": "No run found with id 'run_x'.",
         f"/threads/{thread}/runs/run_x/steps": "No run found with id 'run_x'.",
-        f"/threads/{thread}/runs/run_x/steps/step_x": "No run step found with id 'step_x'.",
+        f"/threads/{thread}/runs/run_x/steps/step_x": "No run found with id 'run_x'.",
         "/files/file-x": "No such File object: file-x",
         "/vector_stores/vs_x": "No vector store found with id 'vs_x'.",
         "/vector_stores/vs_x/files": "No vector store found with id 'vs_x'.",

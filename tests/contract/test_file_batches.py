@@ -109,7 +109,7 @@ def test_what_is_refused(client: OpenAI, server: ServerProcess) -> None:
     url = f"{server.url}/vector_stores/{store.id}/file_batches"
     for body, param, code in (
         ({}, "file_ids", "missing_required_parameter"),
-        ({"file_ids": []}, "file_ids", "array_below_min_length"),
+        ({"file_ids": []}, "file_ids", "empty_array"),
         ({"file_ids": [file_id], "files": [{"file_id": file_id}]}, "files", "mutually_exclusive_parameters"),
         ({"file_ids": ["msg_1"]}, "file_ids[0]", "invalid_value"),
         ({"files": [{"file_id": "msg_1"}]}, "files[0].file_id", "invalid_value"),

@@ -133,7 +133,7 @@ def test_what_is_refused(client: OpenAI, server: ServerProcess) -> None:
         ({"a": "x" * 513}, "attributes.a", "string_above_max_length"),
         ({"a": None}, "attributes.a", "invalid_type"),
         ({"a": ["b"]}, "attributes.a", "invalid_type"),
-        ({"k" * 65: 1}, f"attributes.{'k' * 65}", "string_above_max_length"),
+        ({"k" * 65: 1}, f"attributes.{'k' * 65}", "property_name_above_max_length"),
     ):
         body = {"file_id": file.id, "attributes": attributes}
         answer = httpx.post(f"{server.url}/vector_stores/{store.id}/files", json=body)

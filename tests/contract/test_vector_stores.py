@@ -216,7 +216,7 @@ def test_search_with_filters(client: OpenAI) -> None:
     [
         ({}, "query", "missing_required_parameter"),
         ({"query": 1}, "query", "invalid_type"),
-        ({"query": []}, "query", "array_below_min_length"),
+        ({"query": []}, "query", "empty_array"),
         ({"query": ["a", 1]}, "query[1]", "invalid_type"),
         ({"query": "x" * 4097}, "query", "string_above_max_length"),
         ({"query": "a", "max_num_results": 51}, "max_num_results", "integer_above_max_value"),

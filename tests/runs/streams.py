@@ -6,11 +6,14 @@ from typing import Any
 import httpx
 import orjson
 from openai import OpenAI
+from openai.types.beta import AssistantStreamEvent
+from pydantic import TypeAdapter
 
 from tests import traffic
 from tests.server_process import ServerProcess
 
 JSON = dict[str, Any]
+_EVENT: TypeAdapter[Any] = TypeAdapter(AssistantStreamEvent)
 
 
 @dataclass
@@ -48,8 +51,20 @@ def stream(server: ServerProcess, path: str, **body: Any) -> Events:
             events.names.append(name.removeprefix("event: "))
             traffic.events.add(events.names[-1])
             payload = data.removeprefix("data: ")
-            events.objects.append(payload if payload == "[DONE]" else orjson.loads(payload))
+            events.objects.append(payload if payload == "[DONE]" else _object(events.names[-1], orjson.loads(payload)))
     return events
+
+
+def _object(event: str, payload: JSON) -> JSON:
+    """What came with an event, once it is what the official client knows that event to bring."""
+    if event != "error":  # the client's type is that of the document, the wire had another [R2]
+        _EVENT.validate_python({"event": event, "data": payload})
+        *_, state = event.split(".")
+        assert payload["object"] == (event if state == "delta" else event.removesuffix(f".{state}"))
+        if "status" in payload:
+            begun = "queued" if event == "thread.run.created" else "in_progress"
+            assert payload["status"] == (begun if state == "created" else state)
+    return payload
 
 
 def thread_with(client: OpenAI, text: str = "hi", **message: Any) -> str:

@@ -20,7 +20,7 @@ async def list_run_steps(
     """List a run's steps."""
 
     def work(session: Session) -> ListPage[RunStep]:
-        crud.get_or_404(session, tables.Run, run_id, thread_id=thread_id)
+        _check_parents(session, thread_id, run_id)
         return crud.list_page(
             session, tables.RunStep, params, run_step(params.include), tables.RunStep.run_id == run_id
         )
@@ -37,8 +37,14 @@ async def retrieve_run_step(
     include: Annotated[list[Include] | None, Query(alias="include[]")] = None,
 ) -> RunStep:
     """Retrieve a run step."""
-    return await house.database.read(
-        lambda session: run_step(include).model_validate(
-            crud.get_or_404(session, tables.RunStep, step_id, run_id=run_id, thread_id=thread_id)
-        )
-    )
+
+    def work(session: Session) -> RunStep:
+        _check_parents(session, thread_id, run_id)
+        return run_step(include).model_validate(crud.get_or_404(session, tables.RunStep, step_id, run_id=run_id))
+
+    return await house.database.read(work)
+
+
+def _check_parents(session: Session, thread_id: str, run_id: str) -> None:
+    crud.get_or_404(session, tables.Thread, thread_id)
+    crud.get_or_404(session, tables.Run, run_id, thread_id=thread_id)
