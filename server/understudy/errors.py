@@ -6,6 +6,7 @@ APIError
 ├── AuthenticationError   401
 ├── PermissionDeniedError 403
 ├── NotFoundError         404
+├── BadGatewayError       502  the upstream gave no answer
 ├── NotSupportedError     501  a part of the API this version does not serve
 └── InternalServerError   500
 """
@@ -71,6 +72,12 @@ class NotSupportedError(APIError):
 
     status = 501
     type = "not_supported"
+
+
+class BadGatewayError(APIError):
+    """The upstream gave no answer."""
+
+    status = 502
 
 
 class InternalServerError(APIError):

@@ -26,8 +26,8 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     def _http_exception(request: Request, error: HTTPException) -> Response:
         if error.status_code in (404, 405):
-            path = request.url.path
-            refusal = refusals.INVALID_URL if path.startswith("/v1/") else refusals.NOT_AN_API_URL
+            path = request.scope.get("understudy.path", request.url.path)
+            refusal = refusals.INVALID_URL if path.startswith(("/v1/", "/openai/")) else refusals.NOT_AN_API_URL
             return _api_error(request, refusal(method=request.method, path=path))
         if isinstance(error.__cause__, APIError):
             # FastAPI's own words for whatever goes wrong while it reads a body hide ours.

@@ -12,6 +12,7 @@ from understudy.errors import (
     BadRequestError,
     InternalServerError,
     NotFoundError,
+    NotSupportedError,
     PermissionDeniedError,
     VectorStoreExpiredError,
 )
@@ -118,6 +119,17 @@ NOT_AN_API_URL = Refusal(
     "Invalid URL ({method} {path}). The API is at /v1, as in OPENAI_BASE_URL=http://127.0.0.1:8700/v1",
     "unknown_url",
     error=NotFoundError,
+)
+
+NO_UPSTREAM = Refusal(
+    "{method} /v1/{path} is passed on to an upstream, and none is configured: start the server with --upstream URL (or "
+    "{known}).",
+    error=NotSupportedError,
+)
+NO_DEPLOYMENT = Refusal(
+    "The upstream has its models under /deployments/NAME, and the request does not tell the name: send it to "
+    "/openai/deployments/NAME/{path}.",
+    param="model",
 )
 
 # ---------------------------------------------------------------------------------------------------------------------

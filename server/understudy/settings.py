@@ -160,7 +160,9 @@ class Settings:
         None, "base URL of a Chat Completions server, or openai, ollama, lmstudio, vllm, llamacpp", _upstream
     )
     upstream_key: str | None = _setting(None, "its API key, or pass-through: the caller's", _key, metavar="KEY")
-    model: str | None = _setting(None, "model that the upstream is asked for, whatever a request names")
+    model: str | None = _setting(
+        None, "model that the upstream is asked for in conversations, whatever a request names"
+    )
     models: tuple[tuple[str, str], ...] = _setting(
         (), "requested name or glob = served name", _pair, many=True, metavar="NAME=SERVED"
     )

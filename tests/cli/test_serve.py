@@ -38,6 +38,7 @@ def _run(*arguments: str, **variables: str) -> tuple[int, str]:
         (["--port", "x"], "--port 'x': expected a port"),
         (["--upstream", "nonsense"], "--upstream 'nonsense': expected a base URL"),
         (["--host", "0.0.0.0"], "give --api-key KEY, or --allow-anonymous"),
+        (["--model", "m"], "--model m needs --upstream"),
         (["--upstream-key", "secret"], "--upstream-key needs --upstream"),
         (["--models", "gpt-4o"], "expected NAME=SERVED"),
         (["--context-windows", "gpt-4o=many"], "expected NAME=TOKENS"),

@@ -6,10 +6,10 @@ import re
 
 from fastapi import APIRouter
 
+from understudy import refusals
 from understudy.chat_models.base import ChatModelError
 from understudy.chat_models.upstream import RefusedKeyError
-from understudy.errors import AuthenticationError, NotFoundError, PermissionDeniedError
-from understudy.routes.proxy import BadGatewayError
+from understudy.errors import AuthenticationError, BadGatewayError
 from understudy.schemas.models import Model, ModelDeleted, ModelList
 from understudy.services import CallerKey, House, Services
 from understudy.settings import PASS_THROUGH, Settings
@@ -48,14 +48,14 @@ async def retrieve_model(model: str, house: House, caller_key: CallerKey) -> Mod
     for listed in await _listed(house, caller_key):
         if listed.id == model:
             return listed
-    raise NotFoundError(f"The model '{model}' does not exist", param="model", code="model_not_found")
+    raise refusals.MODEL_NOT_FOUND(model=model)
 
 
 @router.delete("/{model:path}", operation_id="deleteModel")
 async def delete_model(model: str, house: House, caller_key: CallerKey) -> ModelDeleted:
     """Refuse: only fine-tuned models can be deleted, and none is kept here."""
     await retrieve_model(model, house, caller_key)
-    raise PermissionDeniedError("You have insufficient permissions for this operation.")
+    raise refusals.MODEL_STAYS()
 
 
 def _configured(settings: Settings) -> list[str]:

@@ -12,9 +12,10 @@ from fastapi.responses import StreamingResponse
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
+from understudy import refusals
 from understudy.chat_models.base import ChatModelError
 from understudy.chat_models.upstream import Upstream
-from understudy.errors import APIError, BadRequestError, NotFoundError, NotSupportedError
+from understudy.errors import APIError, BadGatewayError
 from understudy.json_route import JSONRoute
 from understudy.services import CallerKey, House
 from understudy.settings import KNOWN_UPSTREAMS, PASS_THROUGH, Settings
@@ -40,32 +41,19 @@ _NOT_RETURNED = frozenset(
 _OF_THE_BODY = frozenset((b"content-length", b"content-encoding", b"content-type"))
 
 
-class BadGatewayError(APIError):
-    """The upstream gave no answer."""
-
-    status = 502
-
-
 @router.api_route("/{path:path}", methods=_METHODS)
 async def proxy(path: str, request: Request, house: House, caller_key: CallerKey) -> Response:
     """Pass a request on. Raises NotFoundError for what is ours and not there, NotSupportedError without an upstream."""
     segments = path.strip("/").split("/")
     if not segments[0] or segments[0] in _OWNED or not {".", ".."}.isdisjoint(segments):
         shown = request.scope.get("understudy.path", request.scope["path"])
-        raise NotFoundError(f"Invalid URL ({request.method} {shown})", code="unknown_url")
+        raise refusals.INVALID_URL(method=request.method, path=shown)
     upstream = house.chat_model
     if not isinstance(upstream, Upstream):
-        raise NotSupportedError(
-            f"{request.method} /v1/{path} is passed on to an upstream, and none is configured: start the server with "
-            f"--upstream URL (or {', '.join(KNOWN_UPSTREAMS)})."
-        )
+        raise refusals.NO_UPSTREAM(method=request.method, path=path, known=", ".join(KNOWN_UPSTREAMS))
     body = await _body(request, path, house.settings)
     if not body.model and upstream.needs_deployment(path):
-        raise BadRequestError(
-            "The upstream has its models under /deployments/NAME, and the request does not tell the name: send it to "
-            f"/openai/deployments/NAME/{path}.",
-            param="model",
-        )
+        raise refusals.NO_DEPLOYMENT(path=path)
 
     async def ask() -> httpx.Response:
         return await upstream.pass_on(
@@ -132,7 +120,7 @@ async def _with_served_model(request: Request, path: str, settings: Settings, de
     try:
         body = await request.json()
     except orjson.JSONDecodeError as error:
-        raise BadRequestError("We could not parse the JSON body of your request.", code="invalid_json") from error
+        raise refusals.NOT_JSON() from error
     if not isinstance(body, dict):
         return content, deployment
     requested = body.get("model") or deployment
