@@ -113,4 +113,4 @@ def test_what_is_refused(wanted: object, param: str, code: str) -> None:
         FILTER.validate_python(wanted)
     finding = caught.value.errors()[0]
     explained = explain(finding | {"loc": ("body", "filters", *finding["loc"])}, {"filters": wanted})
-    assert (explained["param"], explained["code"]) == (param, code), explained
+    assert (explained.param, explained.code) == (param, code), explained

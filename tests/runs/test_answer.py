@@ -1,4 +1,4 @@
-"""Pure logic of a streamed answer: links held back, code read out of streamed JSON, paths of validation errors."""
+"""Pure logic of a streamed answer: links held back, code read out of streamed JSON."""
 
 import json
 
@@ -7,7 +7,6 @@ import pytest
 from understudy.runs.answer import candidates
 from understudy.runs.scanner import PREFIX, Piece, Scanner
 from understudy.runs.tool_calls import CodeArgument, outputs_text
-from understudy.validation import path
 
 
 def _links() -> Scanner:
@@ -95,18 +94,3 @@ def test_outputs_as_the_model_reads_them() -> None:
         "a\n\n[image 1 displayed]\n[image 2 displayed]"
     )
     assert outputs_text([]) == "(no output)"
-
-
-@pytest.mark.parametrize(
-    ("loc", "body", "expected"),
-    [
-        (("tools", 0, "function", "function", "name"), {"tools": [{"function": {}}]}, "tools[0].function.name"),
-        (("content", "parts", 0, "text", "text"), {"content": [{}]}, "content[0].text"),
-        (("metadata", "k", "[key]"), {"metadata": {"k": ""}}, "metadata.k"),
-        (("model",), {}, "model"),
-        (("limit",), None, "limit"),
-        (("include[]", 0), None, "include[0]"),
-    ],
-)
-def test_paths_leave_out_pydantics_tags(loc: tuple[object, ...], body: object, expected: str) -> None:
-    assert path(loc, body) == expected
