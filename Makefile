@@ -24,11 +24,12 @@ test-clients: $(INSTALLED) $(MODEL) $(CLIENTS:%=.clients/%/.installed) ## try ot
 test-sentence-transformers: $(ST)/.installed $(MODEL) ## run the tests of another embedding backend, which needs PyTorch
 	$(ST)/bin/python -m pytest --confcutdir=tests/sentence_transformers tests/sentence_transformers
 
-check: $(INSTALLED) ## formatting, lint, types, direction of imports
+check: $(INSTALLED) ## formatting, lint, types, direction of imports, pages that are made from code
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python docs/generate.py --check
 
 format: $(INSTALLED) ## mend formatting and what lint can mend
 	$(BIN)/ruff format .

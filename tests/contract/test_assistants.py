@@ -8,6 +8,7 @@ from openai import OpenAI
 from tests.server_process import ServerProcess
 
 
+@pytest.mark.operation("createAssistant", "getAssistant")
 def test_create_echoes_and_normalises(client: OpenAI) -> None:
     schema: dict[str, object] = {"type": "object", "properties": {"city": {"type": "string"}}}
     assistant = client.beta.assistants.create(
@@ -67,6 +68,7 @@ def test_defaults_are_those_of_the_wire(server: ServerProcess) -> None:
     }
 
 
+@pytest.mark.operation("modifyAssistant")
 def test_modify_changes_only_what_it_names(client: OpenAI) -> None:
     assistant = client.beta.assistants.create(instructions="Help.", model="gpt-4o", name="A", metadata={"a": "1"})
     changed = client.beta.assistants.update(assistant.id, name="B")
@@ -90,6 +92,7 @@ def test_tool_resources_merge_per_tool(client: OpenAI) -> None:
     }
 
 
+@pytest.mark.operation("deleteAssistant")
 def test_delete(client: OpenAI) -> None:
     assistant = client.beta.assistants.create(instructions="Help.", model="gpt-4o")
     deleted = client.beta.assistants.delete(assistant.id)
@@ -98,6 +101,7 @@ def test_delete(client: OpenAI) -> None:
         client.beta.assistants.retrieve(assistant.id)
 
 
+@pytest.mark.operation("listAssistants")
 def test_list_pages_both_ways(client: OpenAI) -> None:
     made = [
         client.beta.assistants.create(instructions="Help.", model="gpt-4o", name=str(number)).id for number in range(5)

@@ -9,6 +9,7 @@ from tests.server_process import ServerProcess
 from tests.vector_stores import CATS, LOOMS, TEA, filled_store, upload
 
 
+@pytest.mark.operation("createVectorStoreFileBatch", "getVectorStoreFileBatch", "listFilesInVectorStoreBatch")
 def test_life(client: OpenAI) -> None:
     store = client.vector_stores.create(name="Library")
     files = [upload(client, f"{number}.md", text).id for number, text in enumerate((LOOMS, CATS))]
@@ -53,6 +54,7 @@ def test_upload_and_poll(client: OpenAI) -> None:
     assert (batch.status, batch.file_counts.completed) == ("completed", 2)
 
 
+@pytest.mark.operation("cancelVectorStoreFileBatch")
 def test_cancel(client: OpenAI) -> None:
     store = client.vector_stores.create(name="Library")
     prose = " ".join(f"{LOOMS} {number}" for number in range(2000))

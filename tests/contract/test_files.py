@@ -18,6 +18,7 @@ from openai import OpenAI
 from tests.server_process import ServerProcess
 
 
+@pytest.mark.operation("createFile", "retrieveFile", "downloadFile", "deleteFile")
 def test_file_life(client: OpenAI) -> None:
     content = os.urandom(3_000_000)
     file = client.files.create(file=("data.bin", content), purpose="batch")

@@ -91,6 +91,13 @@ def test_no_list_is_left_out() -> None:
     assert set(LISTS) == {name for name in traffic.all_operations() if name.startswith("list")} - {"listModels"}
 
 
+@pytest.mark.operation("listAssistants", "listMessages", "listRuns", "listRunSteps")
+@pytest.mark.operation("listFiles", "listVectorStores", "listVectorStoreFiles", "listFilesInVectorStoreBatch")
+def test_the_newest_come_first(lists: dict[str, List]) -> None:
+    for one in lists.values():
+        assert _ids(one.call(limit=COUNT)) == one.ids
+
+
 @each
 def test_pages_forwards(lists: dict[str, List], operation: str) -> None:
     one = lists[operation]
@@ -145,8 +152,8 @@ def test_an_empty_page(lists: dict[str, List], operation: str) -> None:
 @each
 def test_the_bounds_of_limit(lists: dict[str, List], operation: str) -> None:
     one = lists[operation]
-    for limit in (1, one.most):
-        assert _ids(one.call(limit=limit))[:COUNT] == one.ids[:limit]
+    assert _ids(one.call(limit=1)) == one.ids[:1]
+    assert _ids(one.call(limit=one.most, order="asc", after=one.ids[-1])) == one.ids[-2::-1]
     above = one.most + 1
     message = f"Invalid 'limit': integer above maximum value. Expected a value <= {one.most}, but got {above} instead."
     _refused(one, message, "integer_above_max_value", limit=above)

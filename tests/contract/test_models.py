@@ -12,6 +12,7 @@ from tests.scripted_upstream import ScriptedUpstream
 from tests.server_process import ServerProcess
 
 
+@pytest.mark.operation("listModels", "retrieveModel", "deleteModel")
 def test_the_upstream_lists(client: OpenAI) -> None:
     assert [model.id for model in client.models.list()] == ["scripted"]
     assert client.models.retrieve("scripted").object == "model"

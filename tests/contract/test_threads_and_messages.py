@@ -5,6 +5,7 @@ import pytest
 from openai import OpenAI
 
 
+@pytest.mark.operation("createThread", "getThread", "modifyThread", "deleteThread")
 def test_thread_life(client: OpenAI) -> None:
     thread = client.beta.threads.create(metadata={"user": "u1"})
     assert thread.id.startswith("thread_")
@@ -31,6 +32,7 @@ def test_thread_with_messages(client: OpenAI) -> None:
     ]
 
 
+@pytest.mark.operation("createMessage", "getMessage", "modifyMessage", "deleteMessage", "listMessages")
 def test_message_life(client: OpenAI) -> None:
     thread = client.beta.threads.create()
     message = client.beta.threads.messages.create(thread.id, role="user", content="hi", metadata={"a": "1"})

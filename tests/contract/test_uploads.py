@@ -43,6 +43,7 @@ def _refusal(answer: httpx.Response) -> tuple[int, str, str | None, str | None]:
     return answer.status_code, error["message"], error["param"], error["code"]
 
 
+@pytest.mark.operation("createUpload", "addUploadPart", "completeUpload")
 def test_the_order_is_that_of_the_part_ids(client: OpenAI, server: ServerProcess) -> None:
     upload = _begin(client, 11)
     assert re.fullmatch("upload_[0-9a-f]{32}", upload.id)
@@ -261,6 +262,7 @@ def test_all_parts_together_have_8_gb_at_most(client: OpenAI, server: ServerProc
         _add(client, upload, b"x")
 
 
+@pytest.mark.operation("cancelUpload")
 @pytest.mark.parametrize("status", ["completed", "cancelled", "expired"])
 def test_what_is_over_stays_over(client: OpenAI, server: ServerProcess, status: str) -> None:
     upload = _begin(client, 1)

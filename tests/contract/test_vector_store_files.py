@@ -9,6 +9,13 @@ from tests.server_process import ServerProcess
 from tests.vector_stores import CATS, LOOMS, TEA, filled_store, ready, upload, wait_for
 
 
+@pytest.mark.operation(
+    "createVectorStoreFile",
+    "getVectorStoreFile",
+    "updateVectorStoreFileAttributes",
+    "retrieveVectorStoreFileContent",
+    "deleteVectorStoreFile",
+)
 def test_life(client: OpenAI) -> None:
     store = client.vector_stores.create(name="Library")
     file = upload(client, "looms.txt", LOOMS)
@@ -91,6 +98,7 @@ def test_a_file_that_is_there_stays_or_is_cut_otherwise(client: OpenAI) -> None:
     assert client.vector_stores.files.retrieve(file_id, vector_store_id=store.id).attributes == {"a": 1}
 
 
+@pytest.mark.operation("listVectorStoreFiles")
 def test_list_with_a_filter_and_cursors_of_one_store(client: OpenAI) -> None:
     store, files = filled_store(client, LOOMS, CATS, TEA)
     other = client.vector_stores.create(name="Other", file_ids=files)

@@ -15,6 +15,7 @@ from tests.server_process import ServerProcess
 from tests.vector_stores import CATS, LOOMS, TEA, filled_store, ready, upload, wait_for
 
 
+@pytest.mark.operation("createVectorStore", "getVectorStore", "modifyVectorStore", "deleteVectorStore")
 def test_life(client: OpenAI) -> None:
     file = upload(client, "looms.md", LOOMS)
     store = client.vector_stores.create(
@@ -149,6 +150,7 @@ def test_expiry_can_be_taken_away(client: OpenAI) -> None:
     assert client.vector_stores.update(store.id, expires_after=None).expires_at is None
 
 
+@pytest.mark.operation("searchVectorStore")
 def test_search(client: OpenAI) -> None:
     store, files = filled_store(client, LOOMS, CATS, TEA)
     page = client.vector_stores.search(store.id, query="animals that sleep")

@@ -1,4 +1,4 @@
-"""Pure logic of a streamed answer: links held back, code read out of streamed JSON, paths of validation errors."""
+"""Pure logic of a streamed answer: links held back, code read out of streamed JSON."""
 
 import json
 

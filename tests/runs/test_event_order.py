@@ -1,5 +1,6 @@
 """The exact event order of the hosted API's streams [R]."""
 
+import pytest
 from openai import OpenAI
 
 from tests.runs.streams import CODE, assistant_with, function, stream, thread_with
@@ -12,6 +13,20 @@ MESSAGE = [*STEP, "message.created", "message.in_progress", "message.delta", "me
 END = ["run.completed", "done"]
 
 
+@pytest.mark.event(
+    "thread.run.created",
+    "thread.run.queued",
+    "thread.run.in_progress",
+    "thread.run.completed",
+    "thread.run.step.created",
+    "thread.run.step.in_progress",
+    "thread.run.step.completed",
+    "thread.message.created",
+    "thread.message.in_progress",
+    "thread.message.delta",
+    "thread.message.completed",
+    "done",
+)
 def test_text(client: OpenAI, server: ServerProcess, upstream: ScriptedUpstream) -> None:
     model = upstream.script(Reply(pieces=["Hello", ", ", "wörld"]))
     thread = thread_with(client)
@@ -32,6 +47,7 @@ def test_text(client: OpenAI, server: ServerProcess, upstream: ScriptedUpstream)
     assert events.of("thread.run.in_progress")[0]["expires_at"] == run["created_at"] + 600
 
 
+@pytest.mark.event("thread.run.requires_action", "thread.run.step.delta", "thread.run.step.completed")
 def test_function_then_submit(client: OpenAI, server: ServerProcess, upstream: ScriptedUpstream) -> None:
     model = upstream.script(Reply(calls=[("get_weather", {"city": "Paris"})]), Reply("18 degrees."))
     assistant = assistant_with(client, model, [function("get_weather")])
@@ -78,6 +94,7 @@ def test_function_then_submit(client: OpenAI, server: ServerProcess, upstream: S
     assert replayed[3]["content"] == "18"
 
 
+@pytest.mark.event("thread.run.step.delta")
 def test_code_interpreter(client: OpenAI, server: ServerProcess, upstream: ScriptedUpstream) -> None:
     code = "print('mean', 2)\nimport matplotlib.pyplot as plt\nplt.plot([1, 2]); plt.show()"
     model = upstream.script(Reply(calls=[("code_interpreter", {"code": code})]), Reply("See the plot."))
@@ -122,6 +139,7 @@ def test_code_interpreter(client: OpenAI, server: ServerProcess, upstream: Scrip
     assert client.files.content(file_id).read().startswith(b"\x89PNG")
 
 
+@pytest.mark.event("thread.created")
 def test_create_thread_and_run(client: OpenAI, server: ServerProcess, upstream: ScriptedUpstream) -> None:
     assistant = assistant_with(client, upstream.script(Reply("Hi.")))
     body = {"messages": [{"role": "user", "content": "hello"}], "metadata": {"a": "1"}}

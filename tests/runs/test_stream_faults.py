@@ -41,6 +41,7 @@ def _break_when_begun(client: OpenAI, server: ServerProcess, thread: str, hold: 
     return worker
 
 
+@pytest.mark.event("error")
 def test_what_cannot_be_recorded(own_server: ServerProcess, upstream: ScriptedUpstream) -> None:
     hold = threading.Event()
     model = upstream.script(Reply(pieces=["begun ", "never"], hold=hold))
