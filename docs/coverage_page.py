@@ -21,6 +21,12 @@ that does not fit its types. Each names in a marker what it covers; a test that 
 never meets it fails. This page is made of the markers by `make docs`, and `make check` fails where it is out of date
 or a row is empty.
 
+What each operation refuses, with the exact words, is held by the rows of
+[test_refusals.py](../tests/contract/test_refusals.py) and [refused_bodies.py](../tests/contract/refused_bodies.py),
+[test_limits.py](../tests/contract/test_limits.py), [test_unknown_ids.py](../tests/contract/test_unknown_ids.py) and
+[test_lists.py](../tests/contract/test_lists.py); that no request gets a 5xx or an answer outside `/openapi.json` by
+[test_properties.py](../tests/contract/test_properties.py).
+
 Which clients and frameworks run unchanged is told by [clients.md](clients.md).
 
 ## Operations

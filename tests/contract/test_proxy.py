@@ -337,8 +337,8 @@ def test_offline_choices_and_limits(offline: OpenAI) -> None:
         ({"model": "m", "messages": [{"content": "x"}]}, "Missing required parameter: 'messages[0].role'."),
         (
             {"model": "m", "messages": []},
-            "Invalid 'messages': array too short. Expected an array with minimum length 1, "  # noqa: ISC004
-            "but got an array with length 0 instead.",
+            "Invalid 'messages': empty array. Expected an array with minimum length 1, "  # noqa: ISC004
+            "but got an empty array instead.",
         ),
         (
             {"model": "m", "messages": HI, "n": 0},
