@@ -1,7 +1,10 @@
-"""Writes the pages that are made from the code: `make docs`."""
+"""Writes the pages that are made from the code: `make docs`. With `--check`, says which are not what they should be."""
 
+import sys
 from dataclasses import fields
 from pathlib import Path
+
+from coverage_page import coverage_page
 
 from understudy.settings import KNOWN_UPSTREAMS, Settings, flag, shown_default
 
@@ -36,8 +39,20 @@ def settings_page() -> str:
     return HEAD + "\n".join(rows) + f"\n\nNames that `--upstream` knows:\n\n| name | base URL |\n|---|---|\n{names}\n"
 
 
-PAGES = {"settings.md": settings_page}
+PAGES = {"settings.md": settings_page, "coverage.md": coverage_page}
+FOLDER = Path(__file__).parent
+
+
+def main(*, check: bool) -> None:
+    """Write the pages, or exit with 1 where one is out of date."""
+    made = {FOLDER / name: page() for name, page in PAGES.items()}
+    if check:
+        if stale := [path.name for path, text in made.items() if not path.exists() or path.read_text() != text]:
+            sys.exit(f"docs: {', '.join(stale)} must be made again: make docs")
+        return
+    for path, text in made.items():
+        path.write_text(text)
+
 
 if __name__ == "__main__":
-    for name, page in PAGES.items():
-        (Path(__file__).parent / name).write_text(page())
+    main(check="--check" in sys.argv)

@@ -1,4 +1,4 @@
-"""What the tests have asked of the servers, so that a test that claims to cover an operation or an event can be held to it."""
+"""What the tests have asked of the servers: who claims to cover an operation or an event is held to it."""
 
 import re
 from functools import cache

@@ -9,7 +9,7 @@ from functools import partial
 from fastapi import FastAPI
 from sqlmodel import Session, col, select
 
-from understudy import __version__, clock, crud, exceptions, tables
+from understudy import __version__, clock, crud, exceptions, openapi, tables
 from understudy import vector_stores as store_rows
 from understudy.auth import Gate
 from understudy.chat_models.base import ChatModel
@@ -30,6 +30,7 @@ from understudy.routes import (
     run_steps,
     runs,
     threads,
+    uploads,
     vector_store_files,
     vector_stores,
 )
@@ -68,13 +69,14 @@ def create_app(settings: Settings) -> FastAPI:
     )
     # /threads/runs comes before /threads/{thread_id}, which would match it.
     resources = (
-        *(assistants, runs, threads, messages, run_steps, files, models),
+        *(assistants, runs, threads, messages, run_steps, files, uploads, models),
         *(vector_stores, vector_store_files, file_batches),
     )
-    for router in (*(resource.router for resource in resources), control.unsupported):
-        app.include_router(router, prefix="/v1")
+    for resource in resources:
+        app.include_router(resource.router, prefix="/v1")
     app.include_router(control.router)
     exceptions.install(app)
+    openapi.install(app)
     app.add_middleware(Gate, settings=settings, model_backend=chat_model.backend)
     return app
 
@@ -129,8 +131,7 @@ async def _resume(services: Services) -> None:
     """Mend what the last stop broke off, and go on with the runs that were queued."""
     for run_id in await services.database.write(mend_after_crash):
         services.executor.start(run_id)
-    kept = await services.database.read(lambda session: set(session.exec(select(tables.File.id)).all()))
-    await services.storage.keep_only(kept)
+    await services.storage.keep_only(await services.database.read(_contents))
 
 
 async def _probe(sandbox: Sandbox) -> None:
@@ -142,12 +143,13 @@ async def _probe(sandbox: Sandbox) -> None:
 
 
 async def _sweep(services: Services) -> None:
-    """Do what has fallen due: runs, files and vector stores expire, old tombstones go."""
+    """Do what has fallen due: runs, files, uploads and vector stores expire, old tombstones go."""
     for tick in itertools.count():
         await clock.sleep(_SWEEP_SECONDS)
         try:
             await services.executor.expire_due()
             await _expire_files(services)
+            await uploads.expire_due(services)
             await _expire_stores(services)
             if tick % _TOMBSTONE_SECONDS == 0:
                 oldest = clock.now() - _TOMBSTONE_SECONDS
@@ -169,6 +171,10 @@ async def _expire_stores(services: Services) -> None:
     if await services.database.read(store_rows.any_due):
         for store_id, seqs in (await services.database.write(store_rows.sweep)).items():
             await services.ingestion.forget_store(store_id, seqs)
+
+
+def _contents(session: Session) -> set[str]:
+    return {content_id for table in (tables.File, tables.UploadPart) for content_id in session.exec(select(table.id))}
 
 
 def _expired_files(session: Session) -> list[str]:

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import bindparam, delete
+from sqlalchemy import bindparam, delete, func
 from sqlmodel import Session, SQLModel, col, select
 
 from understudy import clock, refusals, tables
@@ -24,6 +24,7 @@ _NAMES = {
     tables.VectorStore: "vector store",
     tables.FileBatch: "vector store file batch",
     tables.VectorStoreFile: "file",
+    tables.Upload: "upload",
 }
 
 
@@ -59,6 +60,9 @@ def chosen_id(session: Session, table: type[Row], prefix: str, wanted: str | Non
         raise refusals.NO_ID(param="id", value=wanted, prefix=prefix)
     if len(wanted) > 64 or not wanted.isascii():
         raise refusals.ID_TOO_LONG(value=wanted)
+    if session.get_bind().dialect.name == "postgresql":
+        # Two requests at the same moment would both find it free; the lock goes with the transaction.
+        session.connection().execute(select(func.pg_advisory_xact_lock(func.hashtext(wanted))))
     if session.exec(select(_id(table)).where(_id(table) == wanted)).first() is not None:
         raise refusals.ID_TAKEN(value=wanted)
     return wanted

@@ -14,7 +14,7 @@ from sqlmodel import Session
 
 T = TypeVar("T")
 
-SCHEMA_VERSION = "0002"
+SCHEMA_VERSION = "0003"
 """The newest migration under migrations/versions."""
 
 

@@ -88,11 +88,6 @@ class FileNotFoundAPIError(NotFoundError):
         return super().body() | {"detail": self.message}
 
 
-def missing_parameter(param: str) -> BadRequestError:
-    """The 400 for a parameter that is not there."""
-    return BadRequestError(f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter")
-
-
 def json_error(error: APIError) -> Response:
     """The HTTP answer that carries `error`."""
     # The official clients try again after a 5xx, which helps nothing where a part is not there.

@@ -6,7 +6,7 @@ import string
 _ALPHABET = string.ascii_letters + string.digits
 _SUFFIX_LENGTHS = {"file": 22}
 _SEPARATORS = {"file": "-"}
-_HEXADECIMAL = ("vs", "vsfb")
+_HEXADECIMAL = ("vs", "vsfb", "upload", "part")
 
 
 def new_id(prefix: str) -> str:

@@ -171,8 +171,22 @@ NOT_RETRIEVABLE = Refusal(  # [I]
     "file_ids",
 )
 STORE_EXPIRED = Refusal("Vector store '{store}' has expired", error=VectorStoreExpiredError)  # [I]
-NO_WEIGHT = Refusal(
-    "Invalid '{param}': at least one of 'embedding_weight' and 'text_weight' must be above 0.",
-    "invalid_value",
-    "ranking_options.hybrid_search",
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Forms and uploads in parts
+
+NO_FORM = Refusal("Could not parse multipart form: {reason}")
+CONTENT_TWICE = Refusal("The form has more than one part '{param}'.")
+CONTENT_TOO_LARGE = Refusal("'{param}' is larger than the {most} MB that it may have.")
+FIELD_TOO_LONG = Refusal("Invalid '{param}': string too long.")
+TOO_MANY_FIELDS = Refusal("The form has more than {most} fields.")
+UPLOAD_NOT_PENDING = Refusal("Cannot {deed} upload with status '{status}'.")
+PARTS_TOO_LARGE = Refusal(
+    "The parts of upload '{upload}' would be larger than the {most} GB that they may have.", param="data"
 )
+NO_SUCH_PART = Refusal("No part found with id '{id}' in upload '{upload}'.")
+PART_TWICE = Refusal("Duplicate part_ids {given}", param="part_ids")
+WRONG_SIZE = Refusal(
+    "The parts have {got} bytes, but the upload was created for {expected} bytes.", "invalid_value", "part_ids"
+)
+WRONG_MD5 = Refusal("The md5 checksum of the parts is '{got}', but '{expected}' was given.", "invalid_value", "md5")

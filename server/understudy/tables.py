@@ -177,6 +177,36 @@ class File(SQLModel, table=True):
     status_details: str | None = None
 
 
+class Upload(SQLModel, table=True):
+    """See schemas/uploads.py. `expires_after` is the file's that it becomes, `expires_at` its own."""
+
+    __tablename__ = "uploads"
+    __table_args__ = (Index("uploads_due", "status", "expires_at"), {"sqlite_autoincrement": True})
+
+    seq: int | None = _seq()
+    id: str = Field(unique=True)
+    created_at: int
+    expires_at: int
+    filename: str
+    purpose: str
+    bytes: int = Field(sa_column=Column(BigInteger, nullable=False))
+    expires_after: JSON | None = _json()
+    status: str = "pending"
+
+
+class UploadPart(SQLModel, table=True):
+    """A part of a pending upload. The content lies in the file storage under the id."""
+
+    __tablename__ = "upload_parts"
+
+    id: str = Field(primary_key=True)
+    upload_id: str = Field(
+        sa_column=Column(String, ForeignKey("uploads.id", ondelete="CASCADE"), nullable=False, index=True)
+    )
+    created_at: int
+    bytes: int
+
+
 class VectorStore(SQLModel, table=True):
     """See schemas/vector_stores.py. Its files are counted, whenever it is shown.
 

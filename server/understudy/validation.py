@@ -40,12 +40,11 @@ def explain(finding: Finding, body: object) -> APIError:
             return refusals.UNKNOWN(param=param)
         case "literal_error":
             return _no_such_value(param, value, context["expected"])
-        case "union_tag_invalid":
+        case "union_tag_invalid" | "union_tag_not_found":
             tag = context["discriminator"].strip("'")
-            return _no_such_value(f"{param}.{tag}", context["tag"], context["expected_tags"])
-        case "union_tag_not_found":
-            tag = context["discriminator"].strip("'")
-            return refusals.MISSING(param=f"{param}.{tag}")
+            if kind == "union_tag_not_found":
+                return refusals.MISSING(param=f"{param}.{tag}")
+            return _no_such_value(f"{param}.{tag}", value[tag], context["expected_tags"])  # type: ignore[index]
         case "string_pattern_mismatch":
             return refusals.PATTERN(param=param, pattern=context["pattern"])
         case "string_too_long" if finding["loc"][-1] == "[key]":
@@ -68,6 +67,8 @@ def explain(finding: Finding, body: object) -> APIError:
         case "greater_than_equal":
             refusal = refusals.INTEGER_BELOW if isinstance(context["ge"], int) else refusals.DECIMAL_BELOW
             return refusal(param=param, bound=_shown(context["ge"]), value=value)
+        case "wrong_type":
+            return refusals.WRONG_TYPE(param=param, expected=finding["msg"], got=type_name(value))
         case _ if kind in _TYPES and not param:
             return refusals.NO_OBJECT(got=type_name(value))
         case _ if kind in _TYPES:
@@ -130,14 +131,18 @@ def _brief(value: object) -> str:
 
 
 def _no_such_value(param: str, given: object, expected: str) -> APIError:
-    value = _brief(given)
     allowed = re.findall(r"'[^']+'", expected)
+    if not isinstance(given, str):
+        values = allowed[0] if len(allowed) == 1 else f"one of {_listed(allowed, 'or')}"
+        return refusals.WRONG_TYPE(param=param, expected=values, got=type_name(given))
     if len(allowed) == 1:
-        return refusals.WRONG_VALUE(param=param, value=value, allowed=allowed[0])
-    comma = "," if len(allowed) > 2 else ""
-    return refusals.NO_SUCH_VALUE(
-        param=param, value=value, allowed=f"{', '.join(allowed[:-1])}{comma} and {allowed[-1]}"
-    )
+        return refusals.WRONG_VALUE(param=param, value=_brief(given), allowed=allowed[0])
+    return refusals.NO_SUCH_VALUE(param=param, value=_brief(given), allowed=_listed(allowed, "and"))
+
+
+def _listed(values: list[str], conjunction: str) -> str:
+    *most, last = values
+    return f"{', '.join(most)}{',' if len(most) > 1 else ''} {conjunction} {last}"
 
 
 def _shown(bound: float) -> float:

@@ -62,6 +62,9 @@ CALLS = {
     "retrieveFile": _call("file_id", lambda client, at: client.files.retrieve(**at)),
     "deleteFile": _call("file_id", lambda client, at: client.files.delete(**at)),
     "downloadFile": _call("file_id", lambda client, at: client.files.content(**at)),
+    "addUploadPart": _call("upload_id", lambda client, at: client.uploads.parts.create(**at, data=b"x")),
+    "completeUpload": _call("upload_id", lambda client, at: client.uploads.complete(**at, part_ids=[])),
+    "cancelUpload": _call("upload_id", lambda client, at: client.uploads.cancel(**at)),
     "retrieveModel": _call("model", lambda client, at: client.models.retrieve(**at)),
     "deleteModel": _call("model", lambda client, at: client.models.delete(**at)),
     "getVectorStore": _call(_STORE, lambda client, at: client.vector_stores.retrieve(**at)),
@@ -105,4 +108,5 @@ def grown(client: OpenAI, upstream: ScriptedUpstream) -> Ids:
         "vector_store_id": store.id,
         "file_id": file,
         "batch_id": batch.id,
+        "upload_id": client.uploads.create(bytes=1, filename="a.txt", mime_type="text/plain", purpose="assistants").id,
     }

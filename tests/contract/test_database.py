@@ -60,6 +60,26 @@ def test_a_newer_database_is_refused_and_kept(tmp_path: Path) -> None:
     assert server.stop() == 0
 
 
+def test_an_older_database_is_upgraded_and_kept(tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path / "data")
+    with official_client(server) as client:
+        file = client.files.create(file=("a.txt", b"x"), purpose="assistants")
+        store = client.vector_stores.create(name="Kept")
+    assert server.stop() == 0
+    database = server.data_dir / "understudy.db"
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("DROP TABLE upload_parts")
+        connection.execute("DROP TABLE uploads")
+    _set_version(database, "0002")
+    server.start()
+    with official_client(server) as client:
+        assert client.files.retrieve(file.id) == file
+        assert client.vector_stores.retrieve(store.id) == store
+        upload = client.uploads.create(bytes=0, filename="a.txt", mime_type="text/plain", purpose="batch")
+        assert client.uploads.complete(upload.id, part_ids=[]).status == "completed"
+    assert server.stop() == 0
+
+
 def _set_version(file: Path, version: str) -> None:
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = ?", [version])

@@ -82,6 +82,29 @@ def _error(server: ServerProcess, method: str, path: str, **request: Any) -> tup
         ),
         (
             "/threads",
+            {"messages": [{"role": 5, "content": "x"}]},
+            "Invalid type for 'messages[0].role': expected one of 'user' or 'assistant', but got an integer instead.",
+            "messages[0].role",
+            "invalid_type",
+        ),
+        (
+            "/threads",
+            {"messages": [{"role": "user", "content": 5}]},
+            "Invalid type for 'messages[0].content': expected one of a string or array of objects, "  # noqa: ISC004
+            "but got an integer instead.",
+            "messages[0].content",
+            "invalid_type",
+        ),
+        (
+            "/assistants",
+            {"model": "m", "response_format": {"type": {}}},
+            "Invalid type for 'response_format.type': expected one of 'text', 'json_object', or 'json_schema', "  # noqa: ISC004
+            "but got an object instead.",
+            "response_format.type",
+            "invalid_type",
+        ),
+        (
+            "/threads",
             {"messages": [{"role": "user", "content": [{"type": "text"}]}]},
             "Missing required parameter: 'messages[0].content[0].text'.",
             "messages[0].content[0].text",
@@ -176,11 +199,6 @@ def test_unknown_ids(server: ServerProcess, client: OpenAI) -> None:
         assert (status, error["message"], error["code"]) == (404, message, None)
     status, error = _error(server, "POST", f"/threads/{thread}/runs", json={"assistant_id": "asst_x"})
     assert (status, error["message"]) == (404, "No assistant found with id 'asst_x'.")
-
-
-def test_uploads_in_parts_are_announced(server: ServerProcess) -> None:
-    status, error = _error(server, "POST", "/uploads")
-    assert (status, error["type"]) == (501, "not_supported")
 
 
 def test_the_log_has_no_traceback(server: ServerProcess) -> None:

@@ -229,7 +229,7 @@ CASES = [
         "invalid_value",
     ),
     Case(
-        "NO_WEIGHT",
+        "INVALID",
         _asked("searchVectorStore", ranking_options={"hybrid_search": {"embedding_weight": 0, "text_weight": 0}}),
         "Invalid 'ranking_options.hybrid_search': at least one of 'embedding_weight' and 'text_weight' must be above "
         "0.",
@@ -264,6 +264,9 @@ CASES = [
 ]
 ELSEWHERE = {
     "CLIENT_LEFT": "tests/contract/test_files.py::test_an_upload_cut_off_leaves_nothing",
+    "CONTENT_TOO_LARGE": "tests/contract/test_uploads.py::test_a_part_of_64_mb_and_one_of_a_byte_more",
+    "CONTENT_TWICE": "tests/contract/test_files.py::test_forms_that_mean_no_good",
+    "FIELD_TOO_LONG": "tests/contract/test_files.py::test_forms_that_mean_no_good",
     "FAULT": "tests/runs/test_stream_faults.py::test_what_cannot_be_recorded",
     "FILE_NOT_IN_STORE": "tests/contract/test_unknown_ids.py::test_an_id_of_nothing",
     "KEY_TOO_LONG": "tests/contract/test_limits.py::test_the_length_of_a_key",
@@ -271,13 +274,21 @@ ELSEWHERE = {
     "MESSAGE_LOCKED": "tests/runs/test_deleted_meanwhile.py::test_a_message_in_progress_stays",
     "MODEL_NOT_FOUND": "tests/contract/test_unknown_ids.py::test_an_id_of_nothing",
     "NOT_CANCELLABLE": "tests/runs/test_states.py::test_cancel",
+    "NO_FORM": "tests/contract/test_files.py::test_forms_that_mean_no_good",
     "NO_KEY": "tests/cli/test_serve.py::test_keys",
     "NO_OUTPUTS_WANTED": "tests/runs/test_states.py::test_submit",
+    "NO_SUCH_PART": "tests/contract/test_uploads.py::test_what_is_refused_leaves_the_upload_as_it_was",
     "OTHER_OUTPUTS_WANTED": "tests/runs/test_lifecycle.py::test_all_calls_are_answered_at_once",
     "OUTPUT_TWICE": "tests/runs/test_states.py::test_outputs_given_twice",
+    "PARTS_TOO_LARGE": "tests/contract/test_uploads.py::test_all_parts_together_have_8_gb_at_most",
+    "PART_TWICE": "tests/contract/test_uploads.py::test_what_is_refused_leaves_the_upload_as_it_was",
     "STORE_EXPIRED": "tests/contract/test_vector_stores.py::test_expiry",
     "THREAD_LOCKED": "tests/runs/test_states.py::test_a_locked_thread",
+    "TOO_MANY_FIELDS": "tests/contract/test_files.py::test_forms_that_mean_no_good",
+    "UPLOAD_NOT_PENDING": "tests/contract/test_uploads.py::test_what_is_over_stays_over",
     "WRONG_KEY": "tests/cli/test_serve.py::test_keys",
+    "WRONG_MD5": "tests/contract/test_uploads.py::test_what_is_refused_leaves_the_upload_as_it_was",
+    "WRONG_SIZE": "tests/contract/test_uploads.py::test_what_is_refused_leaves_the_upload_as_it_was",
 }
 UNSEEN = {"THREAD_LOCKED_BY_ANOTHER_SERVER"}
 """Takes two servers on one PostgreSQL, and a moment that cannot be made to come."""

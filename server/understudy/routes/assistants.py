@@ -7,8 +7,8 @@ from sqlmodel import Session
 
 from understudy import clock, crud, tables
 from understudy.json_route import JSONRoute
-from understudy.schemas.assistants import Assistant, AssistantCreate, AssistantUpdate
-from understudy.schemas.base import Deleted, ListPage, ListParams
+from understudy.schemas.assistants import Assistant, AssistantCreate, AssistantDeleted, AssistantUpdate
+from understudy.schemas.base import ListPage, ListParams
 from understudy.schemas.tools import echoed, normalised
 from understudy.services import House
 from understudy.tool_resources import merged
@@ -59,12 +59,12 @@ async def modify_assistant(assistant_id: str, house: House, body: AssistantUpdat
 
 
 @router.delete("/{assistant_id}", operation_id="deleteAssistant")
-async def delete_assistant(assistant_id: str, house: House) -> Deleted:
+async def delete_assistant(assistant_id: str, house: House) -> AssistantDeleted:
     """Delete an assistant; its runs and messages stay."""
     await house.database.write(
         lambda session: crud.delete_row(session, crud.get_or_404(session, tables.Assistant, assistant_id))
     )
-    return Deleted(id=assistant_id, object="assistant.deleted")
+    return AssistantDeleted(id=assistant_id)
 
 
 def _change(session: Session, row: tables.Assistant, body: AssistantUpdate) -> Assistant:

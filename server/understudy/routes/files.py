@@ -8,28 +8,34 @@ from pydantic import Field
 from sqlmodel import Session
 from starlette.responses import FileResponse
 
-from understudy import clock, crud, form_upload, tables, vector_stores
-from understudy.errors import BadRequestError, FileNotFoundAPIError, missing_parameter
+from understudy import clock, crud, form_upload, refusals, tables, vector_stores
+from understudy.errors import FileNotFoundAPIError
 from understudy.file_storage import MAX_BYTES
-from understudy.form_upload import Upload
+from understudy.form_upload import Form
 from understudy.json_route import JSONRoute
-from understudy.schemas.base import Deleted, ListPage, ListParams
-from understudy.schemas.files import NO_DOWNLOAD, PURPOSES, File
+from understudy.schemas.base import JSON, ListPage, ListParams
+from understudy.schemas.files import NO_DOWNLOAD, PURPOSES, File, FileCreate, FileDeleted, FileExpiresAfter
 from understudy.services import House, Services
 from understudy.tool_resources import detach_file
 
 router = APIRouter(prefix="/files", tags=["Files"], route_class=JSONRoute)
 
-_FORM = {
+_BATCH_SECONDS = 30 * 24 * 3600
+_SCHEMA = {
     "type": "object",
+    "additionalProperties": False,
     "required": ["file", "purpose"],
     "properties": {
         "file": {"type": "string", "format": "binary"},
         "purpose": {"type": "string", "enum": list(PURPOSES)},
-        "expires_after[anchor]": {"type": "string", "enum": ["created_at"]},
-        "expires_after[seconds]": {"type": "integer", "minimum": 3600, "maximum": 2592000},
+        "expires_after": FileExpiresAfter.model_json_schema(),
+        "id": {"type": "string", "description": "A free id of your choice, such as `file-abc`; not the hosted API's."},
     },
 }
+_BYTES = {"schema": {"type": "string", "format": "binary"}}
+_CONTENT: dict[int | str, JSON] = {200: {"content": {"application/octet-stream": _BYTES}}}
+# The clients write an object's fields as `expires_after[anchor]`.
+_FORM = {"schema": _SCHEMA, "encoding": {"expires_after": {"style": "deepObject", "explode": True}}}
 
 
 class FileListParams(ListParams):
@@ -42,22 +48,29 @@ class FileListParams(ListParams):
 @router.post(
     "",
     operation_id="createFile",
-    openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM}}}},
+    openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": _FORM}}},
 )
 async def create_file(request: Request, house: House) -> File:
     """Upload a file, streamed to disk; what breaks off leaves nothing."""
-    file_id = await house.database.read(lambda session: crud.chosen_id(session, tables.File, "file", None))
     content_type = request.headers.get("content-type", "")
-    async with house.storage.incoming(file_id) as target:
-        upload = await form_upload.receive(content_type, request.stream(), target, MAX_BYTES)
-        row = _row(file_id, upload)
+    async with house.storage.arriving() as target:
+        form = await form_upload.receive(content_type, request.stream(), target, MAX_BYTES)
+        wanted, filename = _wanted(form)
 
-    def work(session: Session) -> File:
-        session.add(row)
-        session.flush()
-        return File.model_validate(row)
+        def work(session: Session) -> File:
+            row = new_row(
+                crud.chosen_id(session, tables.File, "file", wanted.id),
+                filename,
+                form.size,
+                wanted.purpose,
+                wanted.expires_after,
+            )
+            session.add(row)
+            session.flush()
+            house.storage.keep(target, row.id)
+            return File.model_validate(row)
 
-    return await house.database.write(work)
+        return await house.database.write(work)
 
 
 @router.get("", operation_id="listFiles")
@@ -80,18 +93,18 @@ async def retrieve_file(file_id: str, house: House) -> File:
 
 
 @router.delete("/{file_id}", operation_id="deleteFile")
-async def delete_file(file_id: str, house: House) -> Deleted:
+async def delete_file(file_id: str, house: House) -> FileDeleted:
     """Delete a file, also from every tool's resources and every vector store."""
     await remove(house, file_id)
-    return Deleted(id=file_id, object="file")
+    return FileDeleted(id=file_id)
 
 
-@router.get("/{file_id}/content", operation_id="downloadFile", response_class=FileResponse)
+@router.get("/{file_id}/content", operation_id="downloadFile", response_class=FileResponse, responses=_CONTENT)
 async def retrieve_content(file_id: str, house: House) -> FileResponse:
     """Download a file, unless its purpose forbids it as it did at the hosted API."""
     file = await retrieve_file(file_id, house)
     if file.purpose in NO_DOWNLOAD:
-        raise BadRequestError(f"Not allowed to download files of purpose: {file.purpose}")
+        raise refusals.NO_DOWNLOAD(purpose=file.purpose)
     if not await to_thread.run_sync(house.storage.path(file_id).exists):
         raise FileNotFoundAPIError(file_id)
     return FileResponse(house.storage.path(file_id), media_type="application/octet-stream", filename=file.filename)
@@ -103,48 +116,37 @@ async def remove(house: Services, file_id: str) -> None:
     def work(session: Session) -> list[int]:
         crud.delete_row(session, crud.get_or_404(session, tables.File, file_id))
         detach_file(session, file_id)
-        return vector_stores.detach_file(session, file_id)
+        members = vector_stores.detach_file(session, file_id)
+        # Within the transaction: once it is over, a new file may have been given the id.
+        house.storage.path(file_id).unlink(missing_ok=True)
+        return members
 
-    members = await house.database.write(work)
-    await house.ingestion.forget_file(file_id, members)
-    await house.storage.delete(file_id)
+    await house.ingestion.forget_file(file_id, await house.database.write(work))
 
 
-def _row(file_id: str, upload: Upload) -> tables.File:
-    purpose = upload.fields.get("purpose")
-    if purpose is None:
-        raise missing_parameter("purpose")
-    if purpose not in PURPOSES:
-        raise BadRequestError(f"'{purpose}' is not one of {list(PURPOSES)} - 'purpose'")
-    if upload.filename is None:
-        raise missing_parameter("file")
+def new_row(
+    file_id: str, filename: str, size: int, purpose: str, expires_after: FileExpiresAfter | None
+) -> tables.File:
+    """The row of a file that is made now; those for batches expire unless told otherwise [S]."""
     now = clock.now()
+    seconds = expires_after.seconds if expires_after else _BATCH_SECONDS if purpose == "batch" else None
     return tables.File(
         id=file_id,
         created_at=now,
         purpose=purpose,
-        filename=upload.filename,
-        bytes=upload.size,
-        expires_at=_expires_at(upload, now),
+        filename=filename,
+        bytes=size,
+        expires_at=None if seconds is None else now + seconds,
     )
 
 
-def _expires_at(upload: Upload, now: int) -> int | None:
-    anchor, seconds = (upload.fields.get(f"expires_after[{name}]") for name in ("anchor", "seconds"))
-    if anchor is None and seconds is None:
-        return None
-    if anchor != "created_at":
-        raise BadRequestError(
-            f"Invalid value: '{anchor}'. Value must be 'created_at'.",
-            param="expires_after[anchor]",
-            code="invalid_value",
-        )
-    if seconds is None:
-        raise missing_parameter("expires_after[seconds]")
-    if not seconds.isdecimal() or len(seconds) > 9 or not 3600 <= int(seconds) <= 2_592_000:
-        raise BadRequestError(
-            f"Invalid 'expires_after[seconds]': expected a value from 3600 to 2592000, but got {seconds} instead.",
-            param="expires_after[seconds]",
-            code="invalid_value",
-        )
-    return now + int(seconds)
+def _wanted(form: Form) -> tuple[FileCreate, str]:
+    """What the form asks for, and the file's name."""
+    purpose = form.fields.get("purpose")
+    if purpose is None:
+        raise refusals.MISSING(param="purpose")
+    if purpose not in PURPOSES:
+        raise refusals.WRONG_PURPOSE(purpose=purpose, purposes=list(PURPOSES))
+    if form.filename is None:
+        raise refusals.MISSING(param="file")
+    return form.validated(FileCreate), form.filename

@@ -9,8 +9,8 @@ from understudy import clock, crud, refusals, tables
 from understudy.ids import new_id
 from understudy.json_route import JSONRoute
 from understudy.runs.lifecycle import check_unlocked
-from understudy.schemas.base import Deleted, ListPage, ListParams
-from understudy.schemas.messages import Message, MessageCreate, MessageUpdate, content_blocks
+from understudy.schemas.base import ListPage, ListParams
+from understudy.schemas.messages import Message, MessageCreate, MessageDeleted, MessageUpdate, content_blocks
 from understudy.services import House
 from understudy.tool_resources import attach, check_message_files
 
@@ -74,7 +74,7 @@ async def modify_message(thread_id: str, message_id: str, house: House, body: Me
 
 
 @router.delete("/{message_id}", operation_id="deleteMessage")
-async def delete_message(thread_id: str, message_id: str, house: House) -> Deleted:
+async def delete_message(thread_id: str, message_id: str, house: House) -> MessageDeleted:
     """Delete a message."""
 
     def work(session: Session) -> None:
@@ -84,7 +84,7 @@ async def delete_message(thread_id: str, message_id: str, house: House) -> Delet
         crud.delete_row(session, row)
 
     await house.database.write(work)
-    return Deleted(id=message_id, object="thread.message.deleted")
+    return MessageDeleted(id=message_id)
 
 
 def insert_message(session: Session, thread: tables.Thread, body: MessageCreate, param: str = "") -> tables.Message:

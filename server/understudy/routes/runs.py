@@ -8,6 +8,7 @@ from starlette.responses import StreamingResponse
 
 from understudy import crud, refusals, tables
 from understudy.json_route import JSONRoute
+from understudy.openapi import STREAMED
 from understudy.routes.messages import insert_message
 from understudy.routes.threads import insert_thread
 from understudy.runs.event_stream import EventStream
@@ -24,7 +25,7 @@ router = APIRouter(prefix="/threads", tags=["Runs"], route_class=JSONRoute)
 POLL_AFTER_MS = "200"
 
 
-@router.post("/runs", operation_id="createThreadAndRun", response_model=Run)
+@router.post("/runs", operation_id="createThreadAndRun", response_model=Run, responses=STREAMED)
 async def create_thread_and_run(
     body: ThreadAndRunCreate, house: House, caller_key: CallerKey
 ) -> Run | StreamingResponse:
@@ -44,7 +45,7 @@ async def create_thread_and_run(
     return _answer(run, stream)
 
 
-@router.post("/{thread_id}/runs", operation_id="createRun", response_model=Run)
+@router.post("/{thread_id}/runs", operation_id="createRun", response_model=Run, responses=STREAMED)
 async def create_run(
     thread_id: str,
     body: RunCreate,
@@ -111,7 +112,12 @@ async def cancel_run(thread_id: str, run_id: str, house: House) -> Run:
         raise refusals.NOT_CANCELLABLE(status=error.status) from error
 
 
-@router.post("/{thread_id}/runs/{run_id}/submit_tool_outputs", operation_id="submitToolOuputsToRun", response_model=Run)
+@router.post(
+    "/{thread_id}/runs/{run_id}/submit_tool_outputs",
+    operation_id="submitToolOuputsToRun",
+    response_model=Run,
+    responses=STREAMED,
+)
 async def submit_tool_outputs(
     thread_id: str, run_id: str, body: ToolOutputsSubmit, house: House, caller_key: CallerKey
 ) -> Run | StreamingResponse:

@@ -7,8 +7,8 @@ from understudy import clock, crud, tables
 from understudy.json_route import JSONRoute
 from understudy.routes.messages import insert_message
 from understudy.runs.lifecycle import active_run
-from understudy.schemas.base import JSON, Deleted
-from understudy.schemas.threads import Thread, ThreadCreate, ThreadUpdate
+from understudy.schemas.base import JSON
+from understudy.schemas.threads import Thread, ThreadCreate, ThreadDeleted, ThreadUpdate
 from understudy.schemas.tools import ToolResources
 from understudy.services import House
 from understudy.tool_resources import merged
@@ -56,7 +56,7 @@ async def modify_thread(thread_id: str, house: House, body: ThreadUpdate | None 
 
 
 @router.delete("/{thread_id}", operation_id="deleteThread")
-async def delete_thread(thread_id: str, house: House) -> Deleted:
+async def delete_thread(thread_id: str, house: House) -> ThreadDeleted:
     """Delete a thread with its messages and runs, its kernel and its /mnt/data; an active run is cancelled."""
 
     def running(session: Session) -> str | None:
@@ -69,7 +69,7 @@ async def delete_thread(thread_id: str, house: House) -> Deleted:
         lambda session: crud.delete_row(session, crud.get_or_404(session, tables.Thread, thread_id))
     )
     await house.code_interpreter.forget(thread_id)
-    return Deleted(id=thread_id, object="thread.deleted")
+    return ThreadDeleted(id=thread_id)
 
 
 def insert_thread(

@@ -8,13 +8,14 @@ from sqlmodel import Session, col
 from understudy import crud, tables
 from understudy.json_route import JSONRoute
 from understudy.routes.runs import POLL_AFTER_MS
-from understudy.schemas.base import Deleted, ListPage
+from understudy.schemas.base import ListPage
 from understudy.schemas.vector_store_files import (
     FileContentPage,
     FileListParams,
     TextContent,
     VectorStoreFile,
     VectorStoreFileCreate,
+    VectorStoreFileDeleted,
     VectorStoreFileUpdate,
 )
 from understudy.services import House
@@ -78,7 +79,7 @@ async def modify_vector_store_file(
 
 
 @router.delete("/{file_id}", operation_id="deleteVectorStoreFile")
-async def delete_vector_store_file(vector_store_id: str, file_id: str, house: House) -> Deleted:
+async def delete_vector_store_file(vector_store_id: str, file_id: str, house: House) -> VectorStoreFileDeleted:
     """Take a file out of a vector store; the file itself stays."""
 
     def work(session: Session) -> list[int]:
@@ -87,7 +88,7 @@ async def delete_vector_store_file(vector_store_id: str, file_id: str, house: Ho
         return [row.seq] if row.seq is not None else []
 
     await house.ingestion.forget(await house.database.write(work))
-    return Deleted(id=file_id, object="vector_store.file.deleted")
+    return VectorStoreFileDeleted(id=file_id)
 
 
 @router.get("/{file_id}/content", operation_id="retrieveVectorStoreFileContent")

@@ -9,13 +9,14 @@ from understudy import crud, tables
 from understudy.errors import BadRequestError, InternalServerError
 from understudy.json_route import JSONRoute
 from understudy.query_rewriting import rewritten
-from understudy.schemas.base import Deleted, ListPage, ListParams
+from understudy.schemas.base import ListPage, ListParams
 from understudy.schemas.vector_store_files import TextContent
 from understudy.schemas.vector_stores import (
     SearchResultItem,
     SearchResultsPage,
     VectorStore,
     VectorStoreCreate,
+    VectorStoreDeleted,
     VectorStoreSearch,
     VectorStoreUpdate,
 )
@@ -92,7 +93,7 @@ async def modify_vector_store(vector_store_id: str, house: House, body: VectorSt
 
 
 @router.delete("/{vector_store_id}", operation_id="deleteVectorStore")
-async def delete_vector_store(vector_store_id: str, house: House) -> Deleted:
+async def delete_vector_store(vector_store_id: str, house: House) -> VectorStoreDeleted:
     """Delete a vector store; its files stay, and whoever names it goes on without it."""
 
     def work(session: Session) -> list[int]:
@@ -102,7 +103,7 @@ async def delete_vector_store(vector_store_id: str, house: House) -> Deleted:
         return seqs
 
     await house.ingestion.forget_store(vector_store_id, await house.database.write(work))
-    return Deleted(id=vector_store_id, object="vector_store.deleted")
+    return VectorStoreDeleted(id=vector_store_id)
 
 
 @router.post("/{vector_store_id}/search", operation_id="searchVectorStore")

@@ -43,7 +43,7 @@ class Answer:
     def opening(self) -> list[JSON]:
         """Deltas of what is there before any text."""
         return [
-            {"index": index, "type": "image_file", "image_file": {"file_id": file_id}}
+            {"index": index, "type": "image_file", "image_file": {"file_id": file_id, "detail": "auto"}}
             for index, file_id in enumerate(self._images)
         ]
 

@@ -4,8 +4,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from understudy.schemas.base import JSON, Body, Metadata, Object, ShownAsOne, metadata_field
-from understudy.schemas.tools import ResponseFormat, Tool, ToolResources
+from understudy.schemas.base import JSON, Body, Deleted, Metadata, Object, Shape, ShownAsOne, metadata_field
+from understudy.schemas.tools import (
+    ResponseFormat,
+    ResponseFormatEcho,
+    Tool,
+    ToolEcho,
+    ToolResources,
+    ToolResourcesEcho,
+)
 
 ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 Temperature = Annotated[float, Field(ge=0.0, le=2.0)]
@@ -45,10 +52,16 @@ class Assistant(Object):
     description: str | None
     model: str
     instructions: str | None
-    tools: list[JSON]
+    tools: Annotated[list[JSON], Shape(list[ToolEcho])]
     top_p: ShownAsOne
     temperature: ShownAsOne
-    reasoning_effort: str | None
-    tool_resources: JSON
+    reasoning_effort: Annotated[str | None, Shape(ReasoningEffort | None)]
+    tool_resources: Annotated[JSON, Shape(ToolResourcesEcho)]
     metadata: dict[str, str] = metadata_field()
-    response_format: JSON | str | None
+    response_format: Annotated[JSON | str | None, Shape(ResponseFormatEcho)]
+
+
+class AssistantDeleted(Deleted):
+    """What deleteAssistant answers."""
+
+    object: Literal["assistant.deleted"] = "assistant.deleted"

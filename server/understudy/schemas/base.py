@@ -1,8 +1,20 @@
 """What every wire object shares: strict request bodies, objects read from rows, metadata, lists."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    StringConstraints,
+    TypeAdapter,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 JSON = dict[str, Any]
 T = TypeVar("T")
@@ -26,10 +38,26 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class Object(BaseModel):
-    """An object of the API, read from a row of its table."""
+def _all_there(schema: JSON) -> None:
+    # Pydantic calls a field optional that has a default.
+    schema["required"] = list(schema["properties"])
 
-    model_config = ConfigDict(from_attributes=True)
+
+class Object(BaseModel):
+    """An object of the API, read from a row of its table; all its fields are always there."""
+
+    model_config = ConfigDict(from_attributes=True, json_schema_extra=_all_there)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a field looks like that a row holds as it was checked when it was written: documented, not checked again."""
+
+    type: Any
+
+    def __get_pydantic_json_schema__(self, _unchecked: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """The schema of the shape in place of that of the field."""
+        return handler(TypeAdapter(self.type).core_schema)
 
 
 def metadata_field() -> Any:
@@ -50,7 +78,7 @@ class ListParams(BaseModel):
     before: str | None = None
 
 
-class ListPage(BaseModel, Generic[T]):
+class ListPage(Object, Generic[T]):
     """One page of a list."""
 
     object: Literal["list"] = "list"
@@ -60,7 +88,7 @@ class ListPage(BaseModel, Generic[T]):
     has_more: bool
 
 
-class Deleted(BaseModel):
+class Deleted(Object):
     """What a deletion answers."""
 
     id: str

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from understudy.errors import BadRequestError, missing_parameter
+from understudy import refusals
 from understudy.schemas.base import Body, Id, Object
 from understudy.schemas.vector_store_files import Attributes, ChunkingStrategy, VectorStoreFileCreate
 from understudy.schemas.vector_stores import FileCounts
@@ -23,13 +23,9 @@ class FileBatchCreate(Body):
     @model_validator(mode="after")
     def _one_of_both(self) -> "FileBatchCreate":
         if self.file_ids is None and self.files is None:
-            raise missing_parameter("file_ids")
+            raise refusals.MISSING(param="file_ids")
         if self.file_ids is not None and self.files is not None:
-            raise BadRequestError(
-                "Mutually exclusive parameters: 'file_ids' and 'files'. Give one of them.",
-                param="files",
-                code="mutually_exclusive_parameters",
-            )
+            raise refusals.EXCLUSIVE(param="files", first="file_ids", second="files")
         return self
 
     def all_files(self) -> list[VectorStoreFileCreate]:

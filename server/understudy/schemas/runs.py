@@ -3,12 +3,25 @@
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
+from typing_extensions import TypedDict
 
 from understudy.schemas.assistants import ReasoningEffort, Temperature, TopP
-from understudy.schemas.base import JSON, Body, Metadata, Object, ShownAsOne, metadata_field
+from understudy.schemas.base import JSON, Body, Metadata, Object, Shape, ShownAsOne, metadata_field
 from understudy.schemas.messages import MessageCreate
+from understudy.schemas.run_steps import Usage
 from understudy.schemas.threads import ThreadCreate
-from understudy.schemas.tools import ResponseFormat, Tool, ToolChoice, ToolResources, TruncationStrategy
+from understudy.schemas.tools import (
+    ResponseFormat,
+    ResponseFormatEcho,
+    Tool,
+    ToolChoice,
+    ToolChoiceEcho,
+    ToolEcho,
+    ToolResources,
+    ToolResourcesEcho,
+    TruncationStrategy,
+    TruncationStrategyEcho,
+)
 
 MOST_TOKENS = 2**31 - 1
 ACTIVE = frozenset(("queued", "in_progress", "requires_action", "cancelling"))
@@ -81,6 +94,47 @@ class ToolOutputsSubmit(Body):
     stream: bool | None = None
 
 
+class WaitingFunction(TypedDict):
+    """A function and its arguments."""
+
+    name: str
+    arguments: str
+
+
+class WaitingCall(TypedDict):
+    """A call that waits for the client's answer."""
+
+    id: str
+    type: Literal["function"]
+    function: WaitingFunction
+
+
+class WaitingCalls(TypedDict):
+    """The calls that submitToolOutputsToRun has to answer, all at once."""
+
+    tool_calls: list[WaitingCall]
+
+
+class RequiredAction(TypedDict):
+    """What a run waits for."""
+
+    type: Literal["submit_tool_outputs"]
+    submit_tool_outputs: WaitingCalls
+
+
+class RunError(TypedDict):
+    """Why a run failed."""
+
+    code: Literal["server_error", "rate_limit_exceeded", "invalid_prompt"]
+    message: str
+
+
+class IncompleteRun(TypedDict):
+    """Which budget a run has used up."""
+
+    reason: Literal["max_completion_tokens", "max_prompt_tokens"]
+
+
 class Run(Object):
     """A run, fields in the recorded order."""
 
@@ -95,23 +149,23 @@ class Run(Object):
     cancelled_at: int | None
     failed_at: int | None
     completed_at: int | None
-    required_action: JSON | None
-    last_error: JSON | None
+    required_action: Annotated[JSON | None, Shape(RequiredAction | None)]
+    last_error: Annotated[JSON | None, Shape(RunError | None)]
     model: str
     instructions: str | None
-    tools: list[JSON]
-    tool_resources: JSON
+    tools: Annotated[list[JSON], Shape(list[ToolEcho])]
+    tool_resources: Annotated[JSON, Shape(ToolResourcesEcho)]
     metadata: dict[str, str] = metadata_field()
     temperature: ShownAsOne
     top_p: ShownAsOne
-    reasoning_effort: str | None
+    reasoning_effort: Annotated[str | None, Shape(ReasoningEffort | None)]
     max_completion_tokens: int | None
     max_prompt_tokens: int | None
-    truncation_strategy: JSON
-    incomplete_details: JSON | None
-    usage: JSON | None
-    response_format: JSON | str
-    tool_choice: JSON | str
+    truncation_strategy: Annotated[JSON, Shape(TruncationStrategyEcho)]
+    incomplete_details: Annotated[JSON | None, Shape(IncompleteRun | None)]
+    usage: Annotated[JSON | None, Shape(Usage | None)]
+    response_format: Annotated[JSON | str, Shape(ResponseFormatEcho)]
+    tool_choice: Annotated[JSON | str, Shape(ToolChoiceEcho)]
     parallel_tool_calls: bool
 
     @model_validator(mode="after")

@@ -1,10 +1,10 @@
 """Threads: a conversation."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from understudy.schemas.base import JSON, Body, Metadata, Object, metadata_field
+from understudy.schemas.base import JSON, Body, Deleted, Metadata, Object, Shape, metadata_field
 from understudy.schemas.messages import MessageCreate
-from understudy.schemas.tools import ToolResources
+from understudy.schemas.tools import ToolResources, ToolResourcesEcho
 
 
 class ThreadUpdate(Body):
@@ -28,4 +28,10 @@ class Thread(Object):
     object: Literal["thread"] = "thread"
     created_at: int
     metadata: dict[str, str] = metadata_field()
-    tool_resources: JSON
+    tool_resources: Annotated[JSON, Shape(ToolResourcesEcho)]
+
+
+class ThreadDeleted(Deleted):
+    """What deleteThread answers."""
+
+    object: Literal["thread.deleted"] = "thread.deleted"

@@ -1,10 +1,12 @@
 """Tools and what goes with them: resources, choice, response format, truncation."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import Discriminator, Field, StringConstraints, Tag, model_validator
+from pydantic_core import PydanticCustomError
+from typing_extensions import TypedDict
 
-from understudy.errors import BadRequestError, missing_parameter
+from understudy import refusals
 from understudy.schemas.base import JSON, Body, Id, Metadata
 from understudy.schemas.vector_store_files import ChunkingStrategy
 
@@ -24,11 +26,8 @@ class HybridSearch(Body):
     @model_validator(mode="after")
     def _something_counts(self) -> "HybridSearch":
         if self.embedding_weight == self.text_weight == 0:
-            raise BadRequestError(
-                "Invalid 'ranking_options.hybrid_search': at least one of 'embedding_weight' and 'text_weight' must be "
-                "above 0.",
-                param="ranking_options.hybrid_search",
-                code="invalid_value",
+            raise PydanticCustomError(
+                "no_weight", "at least one of 'embedding_weight' and 'text_weight' must be above 0"
             )
         return self
 
@@ -83,6 +82,47 @@ class AttachmentTool(Body):
     type: Literal["code_interpreter", "file_search"]
 
 
+class RankingOptionsEcho(TypedDict):
+    """How a run's file search ranks, as it is echoed."""
+
+    ranker: Literal["auto", "default_2024_08_21"]
+    score_threshold: float
+    hybrid_search: HybridSearch | None
+
+
+class FileSearchEcho(TypedDict):
+    """Settings of a file search tool, as they are echoed."""
+
+    max_num_results: NotRequired[int]
+    ranking_options: NotRequired[RankingOptionsEcho]
+
+
+class FileSearchToolEcho(TypedDict):
+    """A file search tool, as it is echoed."""
+
+    type: Literal["file_search"]
+    file_search: NotRequired[FileSearchEcho]
+
+
+class FunctionEcho(TypedDict):
+    """A function that the client runs, as it is echoed."""
+
+    name: str
+    description: NotRequired[str]
+    parameters: JSON
+    strict: bool
+
+
+class FunctionToolEcho(TypedDict):
+    """A function tool, as it is echoed."""
+
+    type: Literal["function"]
+    function: FunctionEcho
+
+
+ToolEcho = Annotated[CodeInterpreterTool | FileSearchToolEcho | FunctionToolEcho, Field(discriminator="type")]
+
+
 def normalised(tools: list[Any] | None) -> list[JSON]:
     """Tools as the API echoes them [R].
 
@@ -134,6 +174,25 @@ class ToolResources(Body):
     file_search: FileSearchResources | None = None
 
 
+class CodeInterpreterResourcesEcho(TypedDict):
+    """Files at the code interpreter's hand, as they are echoed."""
+
+    file_ids: list[str]
+
+
+class FileSearchResourcesEcho(TypedDict):
+    """The vector store that file search reads, as it is echoed."""
+
+    vector_store_ids: list[str]
+
+
+class ToolResourcesEcho(TypedDict):
+    """What the built-in tools work on, as it is echoed."""
+
+    code_interpreter: NotRequired[CodeInterpreterResourcesEcho]
+    file_search: NotRequired[FileSearchResourcesEcho]
+
+
 class FunctionName(Body):
     """The function that a tool choice forces."""
 
@@ -149,7 +208,7 @@ class NamedToolChoice(Body):
     @model_validator(mode="after")
     def _function_is_named(self) -> "NamedToolChoice":
         if self.type == "function" and self.function is None:
-            raise missing_parameter("tool_choice.function")
+            raise refusals.MISSING(param="tool_choice.function")
         return self
 
 
@@ -207,8 +266,46 @@ class TruncationStrategy(Body):
     @model_validator(mode="after")
     def _last_messages_is_given(self) -> "TruncationStrategy":
         if self.type == "last_messages" and self.last_messages is None:
-            raise missing_parameter("truncation_strategy.last_messages")
+            raise refusals.MISSING(param="truncation_strategy.last_messages")
         return self
+
+
+class NamedToolChoiceEcho(TypedDict):
+    """A tool choice that forces one tool, as it is echoed."""
+
+    type: Literal["function", "code_interpreter", "file_search"]
+    function: NotRequired[FunctionName]
+
+
+ToolChoiceEcho = Literal["none", "auto", "required"] | NamedToolChoiceEcho
+
+
+class JSONSchemaEcho(TypedDict):
+    """A named schema for the answer, as it is echoed."""
+
+    name: str
+    description: NotRequired[str]
+    schema: NotRequired[JSON]
+    strict: NotRequired[bool]
+
+
+class JSONSchemaFormatEcho(TypedDict):
+    """A schema for the answer, as it is echoed."""
+
+    type: Literal["json_schema"]
+    json_schema: JSONSchemaEcho
+
+
+ResponseFormatEcho = (
+    Literal["auto"] | Annotated[TextFormat | JSONObjectFormat | JSONSchemaFormatEcho, Field(discriminator="type")]
+)
+
+
+class TruncationStrategyEcho(TypedDict):
+    """Which of the thread's messages the model sees, as it is echoed."""
+
+    type: Literal["auto", "last_messages"]
+    last_messages: int | None
 
 
 def echoed(value: Any) -> Any:

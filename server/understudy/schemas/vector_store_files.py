@@ -4,8 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, StringConstraints, Tag, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticKnownError
+from typing_extensions import TypedDict
 
-from understudy.schemas.base import JSON, Body, Id, ListParams, Object
+from understudy.schemas.base import JSON, Body, Deleted, Id, ListParams, Object, Shape
 
 _LONGEST_CHUNK = 4096
 
@@ -48,17 +49,19 @@ def chunking(strategy: Strategy | None) -> StaticChunking:
     return strategy.static if isinstance(strategy, StaticChunkingStrategy) else AUTO
 
 
-def _kind(value: Any) -> str:
+def _kind(value: Any) -> str | None:
     if isinstance(value, bool):
         return "boolean"
-    return "number" if isinstance(value, int | float) else "text"
+    if isinstance(value, int | float):
+        return "number"
+    return "text" if isinstance(value, str) else None
 
 
 AttributeValue = Annotated[
     Annotated[bool, Tag("boolean")]
     | Annotated[int | float, Tag("number")]
     | Annotated[str, StringConstraints(max_length=512), Tag("text")],
-    Discriminator(_kind),
+    Discriminator(_kind, "wrong_type", "one of a string, number, or boolean"),
 ]
 Attributes = Annotated[
     dict[Annotated[str, StringConstraints(max_length=64)], AttributeValue],
@@ -89,6 +92,13 @@ class FileListParams(ListParams):
     filter: FileStatus | None = None
 
 
+class VectorStoreFileError(TypedDict):
+    """Why a file could not be read."""
+
+    code: Literal["server_error", "unsupported_file", "invalid_file"]
+    message: str
+
+
 class VectorStoreFile(Object):
     """A vector store's file, fields in the recorded order."""
 
@@ -98,9 +108,9 @@ class VectorStoreFile(Object):
     created_at: int
     vector_store_id: str
     status: FileStatus
-    last_error: JSON | None
-    chunking_strategy: JSON
-    attributes: JSON
+    last_error: Annotated[JSON | None, Shape(VectorStoreFileError | None)]
+    chunking_strategy: Annotated[JSON, Shape(StaticChunkingStrategy)]
+    attributes: Annotated[JSON, Shape(Attributes)]
 
     @model_validator(mode="before")
     @classmethod
@@ -111,6 +121,12 @@ class VectorStoreFile(Object):
         return {name: getattr(row, name) for name in names} | {
             "chunking_strategy": {"type": "static", "static": static}
         }
+
+
+class VectorStoreFileDeleted(Deleted):
+    """What deleteVectorStoreFile answers."""
+
+    object: Literal["vector_store.file.deleted"] = "vector_store.file.deleted"
 
 
 class TextContent(Object):

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, StringConstraints, Tag, field_validator
 from pydantic_core import PydanticCustomError
 
-from understudy.schemas.base import JSON, Body, Id, Metadata, Object, metadata_field
+from understudy.schemas.base import JSON, Body, Deleted, Id, Metadata, Object, Shape, metadata_field
 from understudy.schemas.tools import HybridSearch
 from understudy.schemas.vector_store_files import Attributes, ChunkingStrategy, TextContent
 
@@ -58,10 +58,16 @@ class VectorStore(Object):
     usage_bytes: int = 0
     file_counts: FileCounts = FileCounts()
     status: Literal["expired", "in_progress", "completed"]
-    expires_after: JSON | None
+    expires_after: Annotated[JSON | None, Shape(ExpiresAfter | None)]
     expires_at: int | None
     last_active_at: int | None
     metadata: dict[str, str] = metadata_field()
+
+
+class VectorStoreDeleted(Deleted):
+    """What deleteVectorStore answers."""
+
+    object: Literal["vector_store.deleted"] = "vector_store.deleted"
 
 
 Scalar = str | bool | int | float
@@ -69,12 +75,15 @@ _MOST_VALUES = 10_000
 _MOST_FILTERS = 100
 
 
+FilterValue = Scalar | Annotated[list[Scalar], Field(max_length=_MOST_VALUES)]
+
+
 class ComparisonFilter(Body):
     """Compares one attribute of a file with a value."""
 
     type: Literal["eq", "ne", "gt", "gte", "lt", "lte", "in", "nin"]
     key: Annotated[str, StringConstraints(max_length=64)]
-    value: Any
+    value: Annotated[Any, Shape(FilterValue)]
 
     @field_validator("value")
     @classmethod
@@ -121,8 +130,8 @@ class SearchRankingOptions(Body):
 QueryText = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 
 
-def _query_kind(value: Any) -> str:
-    return "several" if isinstance(value, list) else "one"
+def _query_kind(value: Any) -> str | None:
+    return "several" if isinstance(value, list) else "one" if isinstance(value, str) else None
 
 
 class VectorStoreSearch(Body):
@@ -131,7 +140,7 @@ class VectorStoreSearch(Body):
     query: Annotated[
         Annotated[QueryText, Tag("one")]
         | Annotated[list[QueryText], Field(min_length=1, max_length=32), Tag("several")],
-        Discriminator(_query_kind),
+        Discriminator(_query_kind, "wrong_type", "one of a string or array of strings"),
     ]
     rewrite_query: bool | None = None
     max_num_results: Annotated[int | None, Field(ge=1, le=50)] = None
