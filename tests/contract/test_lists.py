@@ -1,6 +1,6 @@
 """`limit`, `order`, `after` and `before` of every list."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -10,8 +10,10 @@ import pytest
 from openai import OpenAI
 
 from tests import traffic
+from tests.conftest import official_client
 from tests.runs.streams import assistant_with, function, thread_with
 from tests.scripted_upstream import Reply, ScriptedUpstream
+from tests.server_process import ServerProcess
 from tests.vector_stores import upload
 
 COUNT = 5
@@ -25,6 +27,15 @@ class List:
     ids: list[str]
     whole: bool
     most: int = 100
+
+
+@pytest.fixture(scope="module")
+def client(upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenAI]:
+    """Of a server of its own: other tests leave stores without names, which strict clients refuse."""
+    server = ServerProcess(tmp_path_factory.mktemp("lists") / "data", "--upstream", upstream.url)
+    with official_client(server) as client:
+        yield client
+    assert server.stop() == 0, server.log()
 
 
 @pytest.fixture(scope="module")

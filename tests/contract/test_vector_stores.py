@@ -99,7 +99,7 @@ def test_what_is_refused(client: OpenAI, server: ServerProcess) -> None:
 
 def test_long_filters_and_ids_are_bounded(client: OpenAI, server: ServerProcess) -> None:
     store, _ = filled_store(client, LOOMS)
-    url = f"{server.url}/vector_stores/{store.id}"
+    url, logged = f"{server.url}/vector_stores/{store.id}", len(server.log())
     many = {"type": "nin", "key": "a", "value": list(range(10_000))}
     assert httpx.post(f"{url}/search", json={"query": "loom", "filters": many}).json()["data"]
     for path, body in (
@@ -111,7 +111,7 @@ def test_long_filters_and_ids_are_bounded(client: OpenAI, server: ServerProcess)
         answer = httpx.post(f"{url}/{path}", json=body)
         assert answer.status_code == 400
         assert len(answer.text) < 1000
-    assert max(map(len, server.log().splitlines())) < 2000
+    assert max(map(len, server.log()[logged:].splitlines())) < 2000
 
 
 def test_expiry(client: OpenAI, server: ServerProcess) -> None:
