@@ -22,10 +22,6 @@ pytestmark = pytest.mark.anyio
 Descendants = Callable[[int], set[int]]
 
 
-def run_folders() -> set[Path]:
-    return set(Path(tempfile.gettempdir()).glob(f"{PREFIX}*"))
-
-
 def test_a_data_folder_is_never_swept(tmp_path: Path) -> None:
     """A server's data folder in the temporary folder has a lock too, which nobody holds while the server is down."""
     kept = [tmp_path / name for name in ("understudy", "understudy-data", "us-data", f"{PREFIX}mine")]
@@ -39,15 +35,17 @@ def test_a_data_folder_is_never_swept(tmp_path: Path) -> None:
 
 async def test_closing_leaves_nothing(sandbox: Sandbox, tmp_path: Path, descendants: Descendants) -> None:
     await sandbox.probe()
-    processes, folders, files = descendants(os.getpid()), run_folders(), len(os.listdir("/proc/self/fd"))
+    processes, files = descendants(os.getpid()), len(os.listdir("/proc/self/fd"))
     passing = Sandbox(root=tmp_path)
     daemon = "import os, subprocess; subprocess.Popen(['setsid', 'sleep', '1000'])"
     for key in ("a", "b"):
         await Caller(passing, key).logs(daemon)
     assert len(descendants(os.getpid()) - processes) >= 8
+    folders = passing._folders
+    assert folders is not None
     await passing.aclose()
     assert descendants(os.getpid()) <= processes
-    assert run_folders() <= folders
+    assert not folders.path.exists()
     assert len(os.listdir("/proc/self/fd")) <= files
     with pytest.raises(SandboxUnavailable, match="shutting down"):
         await passing.session("a")

@@ -59,6 +59,19 @@ async def test_many_small_prints_are_gathered(caller: Caller) -> None:
     assert len(caller.passed_on) < 100
 
 
+async def test_nothing_is_lost_while_nobody_reads(caller: Caller) -> None:
+    await caller.logs("import time")
+
+    async def be_busy() -> None:
+        await anyio.sleep(0.3)
+        time.sleep(1.5)  # noqa: ASYNC251 - the event loop has other work
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(be_busy)
+        result = await caller("time.sleep(0.4)\nfor i in range(8000): print(i, flush=True)")
+    assert text(result).split() == [str(i) for i in range(8000)]
+
+
 async def test_an_error_is_a_clean_traceback(caller: Caller) -> None:
     result = await caller("import json\njson.loads('{')")
     assert result.status == "error"

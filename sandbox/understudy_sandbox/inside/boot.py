@@ -69,10 +69,18 @@ def bound_messages() -> None:
 
 def start_kernel(arguments: list[str]) -> None:
     """Run the Jupyter kernel until it ends."""
-    from ipykernel.kernelapp import launch_new_instance
+    import zmq
+    from ipykernel.kernelapp import IPKernelApp
+
+    class PatientKernelApp(IPKernelApp):
+        """A kernel that drops no output while its reader is slow; what waits counts as the jail's memory."""
+
+        def init_iopub(self, context: zmq.Context[Any]) -> None:
+            context.setsockopt(zmq.SNDHWM, 0)
+            super().init_iopub(context)
 
     bound_messages()
-    launch_new_instance(argv=arguments)
+    PatientKernelApp.launch_instance(argv=arguments)
 
 
 def main() -> None:
