@@ -51,7 +51,7 @@ By intent:
   where not, the run fails with its words. The hosted API refused unknown names at once.
 - Ids may be chosen, other `/v1` routes are passed on to the upstream, Azure's paths are served beside OpenAI's.
 - There are no organisations, projects, quotas or rate limits of our own, and none of their headers: `429` comes from
-  the upstream alone, as a failed run with `rate_limit_exceeded`.
+  the upstream alone, as a failed run with `rate_limit_exceeded`, or as the answer to a route that is passed on.
 - A missing or `v1` `OpenAI-Beta` header is tolerated.
 - `max_prompt_tokens` and `max_completion_tokens` may be smaller than the 256 that the document asks for; the hosted
   API took 16 as well.
@@ -62,6 +62,13 @@ By intent:
   a file's `expires_at`. Clients with strict validation want instructions and names set.
 - A message that is modified keeps its `attachments`; the hosted API answered `file_ids: []` once.
 - A run that waits for tool outputs can be cancelled. No recording shows whether it could.
+- A run ends as failed after 32 rounds of tool calls (`--max-tool-rounds`). A `tool_choice` that forces a call holds for
+  the run's first model call alone; one that names a function which the run does not have is the upstream's to refuse.
+- The `tool_resources` of createThreadAndRun stand in the place of the assistant's for that run, and the run shows them.
+- Ids of tool calls are the upstream's where they are plain and new.
+- A message that is being written cannot be deleted; deleting a thread cancels its run.
+- JSON bodies may have 64 MB and 100 levels. Empty texts of messages are taken. Attachments may bring a thread more than
+  20 files for the code interpreter.
 
 Because a part of it is another:
 
@@ -70,8 +77,9 @@ Because a part of it is another:
 - Rankings and scores of file search are this server's ([file-search.md](file-search.md)), within the same bounds and
   fields. Queries are rewritten by rules, not by a model. Pictures, and text in them, are not read.
 - Marks of citations look like `【0:1†report.pdf】`; where the model does not repeat them there are no annotations.
-- The code interpreter has the packages of its own environment, and limits and lifetimes that can be set. The value of
-  a last expression is among the logs, as the guides showed it; one recording has no output there.
+- What a model says after its tool calls of the same turn is left out: the hosted API's models did not.
+- The code interpreter has the packages of its own environment, and limits that can be set. The value of a last
+  expression is among the logs, as the guides showed it; one recording has no output there.
 - The texts of `last_error`, and of refusals that no recording shows, are ours in the hosted API's manner: the table
   in `server/understudy/refusals.py` says which ones have evidence.
 - An upload is joined while `complete` waits, its `mime_type` is not kept, and vector stores take any number of files.

@@ -27,9 +27,22 @@ _NAMES = {
     tables.Upload: "upload",
 }
 
+# What is no such id at all is refused before it is looked for [I].
+_ID_PARAMS = {
+    tables.Assistant: ("assistant_id", "asst"),
+    tables.Thread: ("thread_id", "thread"),
+    tables.Message: ("message_id", "msg"),
+    tables.Run: ("run_id", "run"),
+    tables.RunStep: ("step_id", "step"),
+    tables.VectorStore: ("vector_store_id", "vs"),
+}
+
 
 def get_or_404(session: Session, table: type[Row], object_id: str, **parents: str) -> Row:
-    """The row with that id under those parents. Raises NotFoundError."""
+    """The row with that id under those parents. Raises NotFoundError, and BadRequestError for what is no such id."""
+    param, prefix = _ID_PARAMS.get(table, ("", ""))
+    if not object_id.startswith(prefix):
+        raise refusals.NO_ID(param=param, value=object_id[:64], prefix=prefix)
     row: Row | None = session.scalars(_by_id(table), {"object_id": object_id}).first()
     if row is None or any(getattr(row, name) != value for name, value in parents.items()):
         raise not_found(table, object_id)

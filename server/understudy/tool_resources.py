@@ -122,7 +122,7 @@ def check_files(session: Session, file_ids: list[str], param: str, *, listed: bo
 
 def detach_file(session: Session, file_id: str) -> None:
     """A file is deleted: take it out of every tool resource [D]."""
-    for table in (tables.Assistant, tables.Thread):
+    for table in (tables.Assistant, tables.Thread, tables.Run):
         resources_text = cast(col(getattr(table, "tool_resources")), String)  # noqa: B009
         holding: Any = select(table).where(resources_text.contains(file_id, autoescape=True))
         for row in session.exec(holding):

@@ -9,7 +9,7 @@ from sqlmodel import Session, col, select
 
 from understudy import clock, refusals, tables, vector_stores
 from understudy.attribute_filters import Predicate, predicate
-from understudy.crud import not_found
+from understudy.crud import get_or_404
 from understudy.database import Database
 from understudy.retrieval_folder import RetrievalFolder
 from understudy.schemas.base import JSON
@@ -101,7 +101,7 @@ def ranking(options: JSON) -> Ranking:
 def _scope(session: Session, store_ids: list[str], meets: Predicate | None, all_exist: bool) -> _Scope:
     stores = session.exec(select(tables.VectorStore).where(col(tables.VectorStore.id).in_(store_ids))).all()
     if all_exist and (missing := set(store_ids) - {store.id for store in stores}):
-        raise not_found(tables.VectorStore, min(missing))
+        get_or_404(session, tables.VectorStore, min(missing))
     for store in stores:
         if vector_stores.is_expired(store):
             raise refusals.STORE_EXPIRED(store=store.id)

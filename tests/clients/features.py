@@ -80,6 +80,11 @@ def _held() -> tuple[Reply, ...]:
     return (Reply(pieces=["begun ", "never"], hold=threading.Event()),)
 
 
+def _broken() -> tuple[Reply, ...]:
+    """An answer that breaks off."""
+    return (Reply(chunks=[{"choices": [{"delta": {"content": "begun"}}]}, "{broken"]),)
+
+
 def _refused(kind: str, message: str) -> Seen:
     def seen(error: JSON) -> bool:
         return (
@@ -119,6 +124,14 @@ FEATURES = {
     "stream_search": Feature("file search, streamed", _find, _FOUND | _STREAMED),
     "incomplete": Feature("a run out of tokens", _cut, _ENDED),
     "stream_incomplete": Feature("a run out of tokens, streamed", _cut, _ENDED | _STREAMED),
+    "stream_failed": Feature(
+        "a run that fails half-way, streamed", _broken, {"text": _is("begun"), "status": _is("failed")} | _STREAMED
+    ),
+    "stream_cancel": Feature(
+        "a run cancelled while it streams",
+        _held,
+        {"text": lambda text: text.startswith("begun "), "status": _is("cancelled")} | _STREAMED,
+    ),
     "cancel": Feature("a run cancelled", _held, {"status": _is("cancelled")}),
     "pages": Feature("25 messages over three pages", (), {"texts": _is([str(number) for number in range(25)])}),
     "error": Feature(

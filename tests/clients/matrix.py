@@ -7,7 +7,7 @@ ROOT = Path(__file__).parents[2]
 
 OFFICIAL = (
     *("text", "stream", "function", "stream_function", "code", "stream_code", "search", "stream_search"),
-    *("incomplete", "stream_incomplete", "cancel", "pages", "error"),
+    *("incomplete", "stream_incomplete", "stream_failed", "stream_cancel", "cancel", "pages", "error"),
 )
 
 

@@ -11,7 +11,7 @@ Other people's clients, unchanged, on one server. Each is installed from its reg
 (`tests/clients`), and each cell is a short program that uses it as its documentation shows, on a real server; only the
 language model behind that is scripted. This page is made by `make test-clients`, from that run.
 
-✓ works · ✗ fails · – not offered by the client, or not tried: see the note
+✓ works · ✗ fails · – not offered by the client: see the note. Of frameworks, what their documentation shows is tried.
 
 """
 

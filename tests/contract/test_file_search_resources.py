@@ -90,21 +90,6 @@ def test_attachments_make_and_extend_the_threads_store(client: OpenAI, lenient: 
     }
 
 
-def test_a_run_brings_resources_along_beside_those_of_its_thread(client: OpenAI) -> None:
-    store, (file_id,) = filled_store(client, LOOMS)
-    run = client.beta.threads.create_and_run_poll(
-        assistant_id=client.beta.assistants.create(model="gpt-4o", instructions="Hi").id,
-        thread={"tool_resources": {"code_interpreter": {"file_ids": [file_id]}}},
-        tool_resources={"file_search": {"vector_store_ids": [store.id]}},
-    )
-    resources = client.beta.threads.retrieve(run.thread_id).tool_resources
-    assert resources is not None
-    assert resources.to_dict() == {
-        "code_interpreter": {"file_ids": [file_id]},
-        "file_search": {"vector_store_ids": [store.id]},
-    }
-
-
 def test_types_that_are_refused(client: OpenAI, server: ServerProcess) -> None:
     table, none = upload(client, "table.csv", "a,b").id, upload(client, "README", "text").id
     thread = client.beta.threads.create()

@@ -20,6 +20,14 @@ UNKNOWN = {
     "upload_id": "upload_none",
     "model": "gpt-none",
 }
+PREFIXES = {
+    "assistant_id": "asst",
+    "thread_id": "thread",
+    "message_id": "msg",
+    "run_id": "run",
+    "step_id": "step",
+    "vector_store_id": "vs",
+}
 KINDS = {"step_id": "run step", "vector_store_id": "vector store", "batch_id": "vector store file batch"}
 PLACES = [(operation, place) for operation, call in CALLS.items() for place in range(len(call.ids))]
 FAMILIES = [(operation, place) for operation, place in PLACES if len(CALLS[operation].ids) > 1]
@@ -45,6 +53,21 @@ def test_an_id_of_nothing(client: OpenAI, present: Ids, operation: str, place: i
     call = CALLS[operation]
     wanted = {name: UNKNOWN[name] if call.ids.index(name) >= place else present[name] for name in call.ids}
     _is_not_found(client, operation, wanted, call.ids[place])
+
+
+@pytest.mark.parametrize(("operation", "place"), [one for one in PLACES if CALLS[one[0]].ids[one[1]] in PREFIXES])
+def test_an_id_without_its_prefix(client: OpenAI, present: Ids, operation: str, place: int) -> None:
+    """As a program sends it that has mistaken the order of its arguments."""
+    call = CALLS[operation]
+    wrong = call.ids[place]
+    with pytest.raises(openai.BadRequestError) as caught:
+        call.make(client, {name: present[name] for name in call.ids} | {wrong: "undefined"})
+    assert caught.value.body == {
+        "message": f"Invalid '{wrong}': 'undefined'. Expected an ID that begins with '{PREFIXES[wrong]}'.",
+        "type": "invalid_request_error",
+        "param": wrong,
+        "code": "invalid_value",
+    }
 
 
 @pytest.mark.parametrize(("operation", "place"), FAMILIES)

@@ -204,10 +204,15 @@ def test_no_store(client: OpenAI, upstream: ScriptedUpstream) -> None:
 
 def test_the_stores_of_assistant_and_thread(client: OpenAI, upstream: ScriptedUpstream) -> None:
     stores = [store_with(client, foods=FOODS), store_with(client, bikes=BIKES)]
-    model = upstream.script(look_for("bicycle food"), Reply("one"), look_for("bicycle food"), Reply("two"))
+    model = upstream.script(*(reply for _ in range(3) for reply in (look_for("bicycle food"), Reply("ok"))))
     assistant = searching(client, model, stores[0])
+    thread: Any = {"messages": [{"role": "user", "content": "hi"}]}
+    resources: Any = {"file_search": {"vector_store_ids": stores[1:]}}  # in the place of the assistant's
+    run = client.beta.threads.create_and_run_poll(assistant_id=assistant, thread=thread, tool_resources=resources)
+    (search,) = searches(client, run)
+    assert {result["file_name"] for result in search["file_search"]["results"]} == {"bikes.txt"}
     thread = thread_with(client)
-    client.beta.threads.update(thread, tool_resources={"file_search": {"vector_store_ids": stores[1:]}})
+    client.beta.threads.update(thread, tool_resources=resources)
     (search,) = searches(client, run_on(client, assistant, thread))
     assert {result["file_name"] for result in search["file_search"]["results"]} == {"foods.txt", "bikes.txt"}
     client.vector_stores.delete(stores[1])

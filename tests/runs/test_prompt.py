@@ -107,6 +107,29 @@ def test_the_model_is_told_of_the_files(client: OpenAI, upstream: ScriptedUpstre
     assert list(tool["function"]["parameters"]["properties"]) == ["code"]
 
 
+def test_a_run_brings_files_in_the_place_of_its_assistants(client: OpenAI, upstream: ScriptedUpstream) -> None:
+    one, two, three = (
+        client.files.create(file=(f"{name}.csv", b"x\n1\n"), purpose="assistants").id
+        for name in ("one", "two", "three")
+    )
+    model = upstream.script(Reply("ok"))
+    resources: Any = [{"code_interpreter": {"file_ids": [file]}} for file in (one, two, three)]
+    run = client.beta.threads.create_and_run_poll(
+        assistant_id=assistant_with(client, model, [CODE], tool_resources=resources[0]),
+        thread={"messages": [{"role": "user", "content": "hi"}], "tool_resources": resources[1]},
+        tool_resources=resources[2],
+    )
+    assert run.to_dict()["tool_resources"] == resources[2]
+    told = upstream.requests[model][0]["messages"][0]["content"]
+    assert told.endswith("Files in /mnt/data: three.csv, two.csv")
+    of_thread = client.beta.threads.retrieve(run.thread_id).tool_resources
+    assert of_thread is not None
+    assert of_thread.to_dict() == resources[1]
+    client.files.delete(three)
+    left = client.beta.threads.runs.retrieve(run.id, thread_id=run.thread_id).to_dict()["tool_resources"]
+    assert left == {"code_interpreter": {"file_ids": []}}
+
+
 def test_a_users_function_keeps_its_name(client: OpenAI, upstream: ScriptedUpstream) -> None:
     request = _asked(client, upstream, thread_with(client), [CODE, function("code_interpreter")])
     assert [tool["function"]["name"] for tool in request["tools"]] == ["code_interpreter_2", "code_interpreter"]

@@ -77,7 +77,7 @@ def start_kernel(arguments: list[str]) -> None:
 
         def init_iopub(self, context: zmq.Context[Any]) -> None:
             context.setsockopt(zmq.SNDHWM, 0)
-            super().init_iopub(context)
+            super().init_iopub(context)  # type: ignore[no-untyped-call]
 
     bound_messages()
     PatientKernelApp.launch_instance(argv=arguments)

@@ -19,6 +19,8 @@ from understudy.schemas.run_steps import Include
 from understudy.schemas.runs import Run, RunCreate, RunUpdate, ThreadAndRunCreate, ToolOutputsSubmit
 from understudy.schemas.threads import Thread, ThreadCreate
 from understudy.services import CallerKey, House
+from understudy.tool_resources import merged
+from understudy.vector_stores import THREAD_EXPIRES_AFTER
 
 router = APIRouter(prefix="/threads", tags=["Runs"], route_class=JSONRoute)
 
@@ -32,8 +34,9 @@ async def create_thread_and_run(
     """Create a thread and run it."""
 
     def work(session: Session) -> tuple[Thread, Run]:
-        row = insert_thread(session, body.thread or ThreadCreate(), body.tool_resources, "thread.")
+        row = insert_thread(session, body.thread or ThreadCreate(), "thread.")
         run = insert_run(session, row, body)
+        run.tool_resources = merged(session, {}, body.tool_resources, [], THREAD_EXPIRES_AFTER)
         return Thread.model_validate(row), Run.model_validate(run)
 
     thread, run = await house.database.write(work)

@@ -7,9 +7,7 @@ from understudy import clock, crud, tables
 from understudy.json_route import JSONRoute
 from understudy.routes.messages import insert_message
 from understudy.runs.lifecycle import active_run
-from understudy.schemas.base import JSON
 from understudy.schemas.threads import Thread, ThreadCreate, ThreadDeleted, ThreadUpdate
-from understudy.schemas.tools import ToolResources
 from understudy.services import House
 from understudy.tool_resources import merged
 from understudy.vector_stores import THREAD_EXPIRES_AFTER
@@ -72,21 +70,13 @@ async def delete_thread(thread_id: str, house: House) -> ThreadDeleted:
     return ThreadDeleted(id=thread_id)
 
 
-def insert_thread(
-    session: Session, body: ThreadCreate, tool_resources: ToolResources | None = None, param: str = ""
-) -> tables.Thread:
-    """A new thread and its messages; `param` says where `body` lies in the request.
-
-    `tool_resources` are those that a run brings along, which replace the thread's tool by tool.
-    """
-    resources: JSON = {}
-    for given in (body.tool_resources, tool_resources):
-        resources = merged(session, resources, given, [], THREAD_EXPIRES_AFTER)
+def insert_thread(session: Session, body: ThreadCreate, param: str = "") -> tables.Thread:
+    """A new thread and its messages; `param` says where `body` lies in the request."""
     thread = tables.Thread(
         id=crud.chosen_id(session, tables.Thread, "thread", body.id),
         created_at=clock.now(),
         metadata_=body.metadata or {},
-        tool_resources=resources,
+        tool_resources=merged(session, {}, body.tool_resources, [], THREAD_EXPIRES_AFTER),
     )
     session.add(thread)
     session.flush()

@@ -23,6 +23,7 @@ class SearchedStores:
 
     of_assistant: tuple[str, ...] = ()
     of_thread: tuple[str, ...] = ()
+    """Those of the thread, and those that createThreadAndRun gave its run."""
 
     def all(self) -> list[str]:
         """Each once."""
@@ -30,13 +31,16 @@ class SearchedStores:
 
 
 def searched_stores(session: Session, run: tables.Run) -> SearchedStores:
-    """The stores of the run's assistant and thread, without those that were deleted.
+    """The stores of the run, or else its assistant, and of its thread, without those that were deleted.
 
     Raises VectorStoreExpiredError.
     """
     assistant = session.exec(select(tables.Assistant).where(tables.Assistant.id == run.assistant_id)).first()
     thread = session.exec(select(tables.Thread).where(tables.Thread.id == run.thread_id)).first()
-    named = SearchedStores(_named(assistant), _named(thread))
+    if "file_search" in run.tool_resources:
+        named = SearchedStores((), (*_named(run), *_named(thread)))
+    else:
+        named = SearchedStores(_named(assistant), _named(thread))
     if not named.all():
         return named
     live = set()
@@ -47,7 +51,7 @@ def searched_stores(session: Session, run: tables.Run) -> SearchedStores:
     return SearchedStores(*(tuple(one for one in ids if one in live) for ids in (named.of_assistant, named.of_thread)))
 
 
-def _named(owner: tables.Assistant | tables.Thread | None) -> tuple[str, ...]:
+def _named(owner: tables.Assistant | tables.Thread | tables.Run | None) -> tuple[str, ...]:
     return tuple(owner.tool_resources.get("file_search", {}).get("vector_store_ids") or ()) if owner else ()
 
 

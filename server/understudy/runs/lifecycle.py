@@ -66,7 +66,7 @@ def insert_run(session: Session, thread: tables.Thread, body: RunSettings) -> ta
     if run_id := active_run(session, thread.id):
         raise refusals.THREAD_LOCKED(thread=thread.id, run=run_id)
     run = _new_run(thread, assistant, body)
-    if not run.instructions and not _has_message(session, thread.id):
+    if not run.instructions and not _has_user_message(session, thread.id):
         raise refusals.NOTHING_TO_RUN()
     session.add(run)
     try:
@@ -106,8 +106,9 @@ def _new_run(thread: tables.Thread, assistant: tables.Assistant, body: RunSettin
     )
 
 
-def _has_message(session: Session, thread_id: str) -> bool:
-    return session.exec(select(tables.Message.id).where(tables.Message.thread_id == thread_id)).first() is not None
+def _has_user_message(session: Session, thread_id: str) -> bool:
+    said = select(tables.Message.id).where(tables.Message.thread_id == thread_id, tables.Message.role == "user")
+    return session.exec(said).first() is not None
 
 
 def mend_after_crash(session: Session) -> list[str]:

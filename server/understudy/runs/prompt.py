@@ -117,7 +117,7 @@ def _instructions(run: tables.Run, code_files: dict[str, str]) -> list[JSON]:
 def _code_files(session: Session, run: tables.Run) -> dict[str, str]:
     assistant = session.exec(select(tables.Assistant).where(tables.Assistant.id == run.assistant_id)).first()
     thread = get_or_404(session, tables.Thread, run.thread_id)
-    owners = (assistant, thread) if assistant else (thread,)
+    owners = (run if "code_interpreter" in run.tool_resources or assistant is None else assistant, thread)
     ids = [
         file_id for owner in owners for file_id in owner.tool_resources.get("code_interpreter", {}).get("file_ids", [])
     ]

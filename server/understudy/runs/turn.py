@@ -1,6 +1,7 @@
 """One model call at work: its deltas become messages and tool calls while they stream in."""
 
 import logging
+import re
 
 from understudy.chat_models.base import Delta, Finish, RefusalDelta, TextDelta, ToolCallDelta, Usage
 from understudy.ids import new_id
@@ -11,6 +12,7 @@ from understudy.runs.tool_calls import ToolCall, new_call
 from understudy.schemas.base import JSON
 
 log = logging.getLogger("understudy")
+_CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Turn:
@@ -116,7 +118,9 @@ class Turn:
                 await self.close_answer(Usage(), run_completed=False)
             await self._recorder.open_tool_calls()
         name = delta.name or ""
-        call_id = delta.id if delta.id and len(delta.id) <= 64 and delta.id not in self._taken_ids else new_id("call")
+        # An upstream's own id, so that its log can be followed, unless clients could stumble over it.
+        given = delta.id if delta.id and _CALL_ID.fullmatch(delta.id) and delta.id not in self._taken_ids else None
+        call_id = given or new_id("call")
         self._taken_ids.add(call_id)
         call = new_call(self._tools, len(self.calls), call_id, name)
         self.calls.append(call)

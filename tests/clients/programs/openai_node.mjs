@@ -238,6 +238,22 @@ async function streamIncomplete(client) {
   return { text: heard.seen.text, status: heard.run.status, ...(await both(client, heard)) };
 }
 
+async function streamFailed(client) {
+  const heard = await stream(client, await ask(client, 'hello'));
+  return { text: heard.seen.text, status: heard.run.status, ...(await both(client, heard)) };
+}
+
+async function streamCancel(client) {
+  const { thread, ...body } = await ask(client, 'hello');
+  const runs = client.beta.threads.runs;
+  const heard = listen(runs.stream(thread, body));
+  const begun = new Promise((resolve) => heard.events.once('textDelta', resolve));
+  await begun;
+  await inThread(client, runs.cancel.bind(runs), thread, heard.events.currentRun().id);
+  heard.run = await heard.events.finalRun();
+  return { text: heard.seen.text, status: heard.run.status, ...(await both(client, heard)) };
+}
+
 async function cancel(client) {
   const { thread, ...body } = await ask(client, 'hello');
   const runs = client.beta.threads.runs;
@@ -287,6 +303,8 @@ const FEATURES = {
   stream_search: streamSearch,
   incomplete,
   stream_incomplete: streamIncomplete,
+  stream_failed: streamFailed,
+  stream_cancel: streamCancel,
   cancel,
   pages,
   error,

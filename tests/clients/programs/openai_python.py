@@ -244,6 +244,21 @@ def stream_incomplete(client):
     return {"text": events.text, "status": run.status} | both(client, events)
 
 
+def stream_failed(client):
+    events = stream(client, ask(client, "hello"))
+    return {"text": events.text, "status": events.get_final_run().status} | both(client, events)
+
+
+def stream_cancel(client):
+    cancelled = False
+    with client.beta.threads.runs.stream(**ask(client, "hello"), event_handler=EventHandler()) as events:
+        for event in events:
+            if event.event == "thread.message.delta" and not cancelled:
+                run = events.current_run
+                cancelled = client.beta.threads.runs.cancel(run_id=run.id, thread_id=run.thread_id)
+    return {"text": events.text, "status": events.get_final_run().status} | both(client, events)
+
+
 def cancel(client):
     run = client.beta.threads.runs.create(**ask(client, "hello"))
     where = {"run_id": run.id, "thread_id": run.thread_id}
@@ -287,6 +302,8 @@ FEATURES = {
     "stream_search": stream_search,
     "incomplete": incomplete,
     "stream_incomplete": stream_incomplete,
+    "stream_failed": stream_failed,
+    "stream_cancel": stream_cancel,
     "cancel": cancel,
     "pages": pages,
     "error": error,

@@ -169,6 +169,22 @@ async def stream_incomplete(client):
     return {"text": events.text, "status": (await events.get_final_run()).status} | await both(client, events)
 
 
+async def stream_failed(client):
+    events = await stream(client, await ask(client, "hello"))
+    return {"text": events.text, "status": (await events.get_final_run()).status} | await both(client, events)
+
+
+async def stream_cancel(client):
+    cancelled = False
+    asked = await ask(client, "hello")
+    async with client.beta.threads.runs.stream(**asked, event_handler=EventHandler()) as events:
+        async for event in events:
+            if event.event == "thread.message.delta" and not cancelled:
+                run = events.current_run
+                cancelled = await client.beta.threads.runs.cancel(run_id=run.id, thread_id=run.thread_id)
+    return {"text": events.text, "status": (await events.get_final_run()).status} | await both(client, events)
+
+
 async def cancel(client):
     run = await client.beta.threads.runs.create(**await ask(client, "hello"))
     where = {"run_id": run.id, "thread_id": run.thread_id}
@@ -212,6 +228,8 @@ FEATURES = {
     "stream_search": stream_search,
     "incomplete": incomplete,
     "stream_incomplete": stream_incomplete,
+    "stream_failed": stream_failed,
+    "stream_cancel": stream_cancel,
     "cancel": cancel,
     "pages": pages,
     "error": error,
