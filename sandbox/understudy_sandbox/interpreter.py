@@ -28,7 +28,7 @@ else:
 print(json.dumps(answer))
 """
 
-_INSTALL = "pip install ipykernel pandas matplotlib (the extra `interpreter`)"
+_INSTALL = "pip install ipykernel pandas matplotlib (or all of the extra `interpreter`)"
 
 
 @dataclass(frozen=True, slots=True)

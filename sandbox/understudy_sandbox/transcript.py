@@ -29,8 +29,12 @@ class Names:
 
     def clean(self, text: str, error: bool) -> str:
         """The text with the paths replaced."""
-        for path, name in [*self.everywhere.items(), *(self.in_errors.items() if error else ())]:
+        for path, name in self.everywhere.items():
             text = text.replace(path, name)
+        for path, name in self.in_errors.items():
+            # What the code prints may be a traceback too, its own or that of a program it ran.
+            prefix = "" if error else 'File "'
+            text = text.replace(prefix + path, prefix + name)
         return text
 
 

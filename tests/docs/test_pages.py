@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 from tests.clients.features import FEATURES
@@ -27,3 +28,10 @@ def test_links_lead_somewhere() -> None:
     for path in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "docker").glob("*.md")]:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", path.read_text()):
             assert (path.parent / target).exists(), f"{path.name} links to {target}"
+
+
+def test_the_code_interpreters_packages_are_named() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extra = {re.split(r"[<>=]", wanted)[0] for wanted in project["optional-dependencies"]["interpreter"]}
+    page = (ROOT / "docs/code-interpreter.md").read_text().partition("| for | packages |")[2].partition("\n\n")[0]
+    assert set(re.findall(r"`([^`]+)`", page)) == extra
