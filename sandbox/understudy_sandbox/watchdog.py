@@ -7,6 +7,7 @@ each single process and file.
 import logging
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import anyio
@@ -22,27 +23,55 @@ if TYPE_CHECKING:
 log = logging.getLogger("understudy")
 
 _NAMELESS = ("/memfd:",)
-_BUSY, _IDLE = 0.25, 2.0
-_REST = 4
-"""Times as long as a look took is rested after it: counting ten thousand files must not become all that is done."""
+_NEAR, _BUSY, _IDLE = 0.1, 0.25, 2.0
+"""Seconds between two looks: where a limit is near, while a call runs, and else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a look at one jail found."""
+
+    excess: Excess | None
+    near: bool = False
+    """Whether half of the limit is used, so that the next look should come soon."""
 
 
 class Watchdog:
-    """One task for all sessions: four looks a second while a call runs, one in two seconds at what is idle."""
+    """Watches all sessions: a task for memory, which fills fast, and one for files, where a look may take long."""
 
     def __init__(self, limits: SandboxLimits, sessions: Callable[[], Iterable["KernelSession"]]) -> None:
-        self._limits = limits
-        self._sessions = sessions
-        self._wake = anyio.Event()
-        # A thread of its own: others may all be busy copying files.
-        self._thread = anyio.CapacityLimiter(1)
+        self._rounds = (_Round(sessions, _Memory(limits), rest=0.5), _Round(sessions, _files, rest=4.0))
 
     def wake(self) -> None:
         """A call begins."""
-        self._wake.set()
+        for one in self._rounds:
+            one.wake.set()
 
     async def run(self) -> None:
         """Watch until cancelled."""
+        async with anyio.create_task_group() as group:
+            for one in self._rounds:
+                group.start_soon(one.run)
+
+
+class _Round:
+    """Looks at the sessions again and again, and ends the kernels of those that are beyond a limit."""
+
+    def __init__(
+        self,
+        sessions: Callable[[], Iterable["KernelSession"]],
+        measure: Callable[["KernelSession", "Kernel"], Look],
+        rest: float,
+    ) -> None:
+        self._sessions = sessions
+        self._measure = measure
+        self._rest = rest
+        """Times as long as a look took is waited: counting ten thousand files must not become all that is done."""
+        self.wake = anyio.Event()
+        # A thread of its own: the others may all be busy copying files.
+        self._thread = anyio.CapacityLimiter(1)
+
+    async def run(self) -> None:
         all_due = 0.0
         while True:
             started = time.monotonic()
@@ -51,47 +80,51 @@ class Watchdog:
                 sessions = [session for session in sessions if session.busy]
             else:
                 all_due = started + _IDLE
-            await self.look(sessions)
+            near = [await self._look(session) for session in sessions]
             busy = any(session.busy for session in self._sessions())
-            took = time.monotonic() - started
-            await self._pause(max(_BUSY if busy else _IDLE, _REST * took), busy)
+            pause = _NEAR if any(near) else _BUSY if busy else _IDLE
+            await self._pause(max(pause, self._rest * (time.monotonic() - started)), until_woken=not busy)
 
-    async def _pause(self, seconds: float, busy: bool) -> None:
-        if busy:
-            await anyio.sleep(seconds)
-            return
-        self._wake = anyio.Event()
+    async def _pause(self, seconds: float, until_woken: bool) -> None:
+        self.wake = anyio.Event()
         with anyio.move_on_after(seconds):
-            await self._wake.wait()
+            await (self.wake.wait() if until_woken else anyio.sleep_forever())
 
-    async def look(self, sessions: Iterable["KernelSession"]) -> None:
-        """One look; memory first, since that takes a moment only and is what others lack first."""
-        sessions = list(sessions)
-        for measure in (self._memory, self._disk):
-            for session in sessions:
-                kernel = session.kernel
-                if kernel is None or kernel.struck or not kernel.running:
-                    continue
-                try:
-                    excess = await anyio.to_thread.run_sync(measure, session, kernel, limiter=self._thread)
-                except FileNotFoundError:
-                    continue  # its files were deleted meanwhile
-                except Exception:
-                    log.exception("a session of the code interpreter could not be measured")
-                    continue
-                if excess is not None:
-                    kernel.strike(excess)
+    async def _look(self, session: "KernelSession") -> bool:
+        """Look at one session; whether to look again soon."""
+        kernel = session.kernel
+        if kernel is None or kernel.struck or not kernel.running:
+            return False
+        try:
+            look = await anyio.to_thread.run_sync(self._measure, session, kernel, limiter=self._thread)
+        except FileNotFoundError:
+            return False  # its files were deleted meanwhile
+        except Exception:
+            log.exception("a session of the code interpreter could not be measured")
+            return False
+        if look.excess is not None:
+            kernel.strike(look.excess)
+        return look.near
 
-    def _memory(self, session: "KernelSession", kernel: "Kernel") -> Excess | None:  # noqa: ARG002
+
+class _Memory:
+    """Measures a jail's processes and its file systems in memory."""
+
+    def __init__(self, limits: SandboxLimits) -> None:
+        self._limit = limits.memory
+
+    def __call__(self, session: "KernelSession", kernel: "Kernel") -> Look:  # noqa: ARG002
         pids = processes.tree(kernel.pid)
         # A jail's file systems are measured whole; without a wall only what its processes hold can be known.
         files = processes.scratch(pids[-1] if len(pids) < 2 else pids[1], kernel.scratch)
         files += processes.memory_files(pids, _NAMELESS if kernel.scratch else (*_NAMELESS, "/dev/shm/"))  # noqa: S108
-        limit = self._limits.memory
-        over = processes.resident(pids) + files > limit and processes.proportional(pids) + files > limit
-        return "memory" if over else None
+        at_most = processes.resident(pids) + files
+        over = at_most > self._limit and processes.proportional(pids) + files > self._limit
+        return Look("memory" if over else None, near=at_most > self._limit // 2)
 
-    def _disk(self, session: "KernelSession", kernel: "Kernel") -> Excess | None:
-        snapshot = session.files.snapshot(also=kernel.sockets)
-        hidden = processes.deleted_files(processes.tree(kernel.pid), session.files.devices(kernel.sockets))
-        return session.files.excess(snapshot, hidden)
+
+def _files(session: "KernelSession", kernel: "Kernel") -> Look:
+    """Measure /mnt/data, what was deleted from it but is still held, and the folder of the sockets."""
+    snapshot = session.files.snapshot(also=kernel.sockets)
+    hidden = processes.deleted_files(processes.tree(kernel.pid), session.files.devices(kernel.sockets))
+    return Look(session.files.excess(snapshot, hidden))
