@@ -14,6 +14,8 @@ from .inside import seccomp
 from .jail import DATA, INSIDE, Jail
 
 HOME = "/home/sandbox"
+SCRATCH = ("/dev/shm", "/tmp", HOME)  # noqa: S108
+"""File systems in memory that each jail has to itself."""
 _SOCKETS, _BOOT, _FONTS = "/run/k", "/run/boot", "/run/fonts"
 _ETC = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "fonts", "alternatives", "mime.types")
 _HIDDEN = ("kcore", "keys", "key-users", "kallsyms", "kmsg", "timer_list", "sched_debug", "slabinfo", "vmallocinfo")
@@ -89,9 +91,9 @@ def _kernel_interfaces() -> list[str]:
 
 
 def _scratch(jail: Jail) -> list[str]:
-    sizes = {"/dev/shm": jail.limits.shared_memory, "/tmp": jail.limits.tmp, HOME: jail.limits.home}  # noqa: S108
+    sizes = (jail.limits.shared_memory, jail.limits.tmp, jail.limits.home)
     flags = []
-    for path, size in sizes.items():
+    for path, size in zip(SCRATCH, sizes, strict=True):
         flags += ["--perms", "1777", "--size", str(size), "--tmpfs", path]
     return flags
 

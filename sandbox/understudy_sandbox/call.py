@@ -1,13 +1,13 @@
 """One call on a kernel: from the request to the last of its output, or to the limit that ends it."""
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import anyio
 
-from .channels import Channels, Message, ProtocolError
-from .kernel import is_idle
+from .channels import Message, ProtocolError
+from .excess import KILLED, told
+from .kernel import Kernel, is_idle
 from .limits import MIB, SandboxLimits
 from .outputs import Status
 from .transcript import Transcript
@@ -27,13 +27,11 @@ _STOPPED = "It was interrupted; variables were kept."
 class Call:
     """One request and the state of its answer."""
 
-    def __init__(
-        self, channels: Channels, transcript: Transcript, limits: SandboxLimits, running: Callable[[], bool]
-    ) -> None:
-        self._channels = channels
+    def __init__(self, kernel: Kernel, transcript: Transcript, limits: SandboxLimits) -> None:
+        self._kernel = kernel
+        self._channels = kernel.channels
         self._transcript = transcript
         self._limits = limits
-        self._running = running
         self._request = ""
         self._interrupt: str | None = None
         self._reply: dict[str, Any] | None = None
@@ -66,9 +64,11 @@ class Call:
         if ended == "died":
             return self._lose("died")
         if ended == "done":
-            return self._verdict()
+            return self._lose("died") if self._kernel.struck else self._verdict()
         status: Status = "timeout" if ended == "late" else "output_limit"
         yielded = await self._interrupt_for(self._limits.grace, quiet=ended == "flooded")
+        if self._kernel.struck:
+            return self._lose("died")
         self.kernel_lost = not yielded
         self._transcript.notes.append(f"{self._reason(status)} {_STOPPED if yielded else _KILLED}")
         return status
@@ -80,7 +80,7 @@ class Call:
     async def _ends_soon(self) -> bool:
         """Whether the wire broke because the process is ending: its sockets close a little before it is gone."""
         for _ in range(_LAST_GASPS):
-            if not self._running():
+            if not self._kernel.running:
                 return True
             await anyio.sleep(_TICK / 5)
         return False
@@ -96,7 +96,7 @@ class Call:
             due = self._transcript.due_in
             await self._channels.wait(min(_TICK, deadline - now, _TICK if due is None else due))
             messages = self._channels.receive()
-            if not messages and not self._running():
+            if not messages and not self._kernel.running:
                 return "died"
             for message in messages:
                 await self._take(message, quiet)
@@ -136,6 +136,9 @@ class Call:
 
     def _lose(self, status: Status) -> Status:
         self.kernel_lost = True
+        if self._kernel.struck is not None:
+            self._transcript.notes.append(told(self._kernel.struck, self._limits))
+            return KILLED[self._kernel.struck]
         self._transcript.notes.append(_DIED if status == "died" else _BROKEN)
         return status
 

@@ -7,11 +7,12 @@ import secrets
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+from .excess import Excess
 from .folders import delete_tree
 from .limits import SandboxLimits
 
@@ -30,12 +31,37 @@ class Snapshot:
 
     marks: dict[str, Mark]
     size: int
+    """Bytes that everything takes on the disk: a sparse file little, a file of two names once."""
     complete: bool
-    """False where there was more than is looked at."""
+    """False where there are more entries, or deeper ones, than the limits allow."""
 
     def changed_since(self, before: "Snapshot") -> tuple[str, ...]:
         """Names of the files that are new or not what they were."""
         return tuple(sorted(name for name, mark in self.marks.items() if before.marks.get(name) != mark))
+
+
+@dataclass(slots=True)
+class _Weight:
+    """What entries come to, up to the limits."""
+
+    limits: SandboxLimits
+    size: int = 0
+    count: int = 0
+    fits: bool = True
+    """Whether they are neither too many nor too deep."""
+    linked: set[tuple[int, int]] = field(default_factory=set)
+
+    def add(self, path: str, info: os.stat_result) -> bool:
+        """Take in one entry; whether there may be more."""
+        self.count += 1
+        too_deep = stat.S_ISDIR(info.st_mode) and path.count("/") >= self.limits.depth
+        self.fits = self.count <= self.limits.files and not too_deep
+        key = (info.st_dev, info.st_ino)
+        if key not in self.linked:
+            self.size += info.st_blocks * 512
+        if info.st_nlink > 1:
+            self.linked.add(key)
+        return self.fits
 
 
 class SessionFiles:
@@ -112,40 +138,87 @@ class SessionFiles:
         except (OSError, ValueError) as error:
             raise FileNotFoundError(name) from error
 
-    def snapshot(self) -> Snapshot:
-        """Look at all regular files, within the limits."""
+    def snapshot(self, also: Path | None = None) -> Snapshot:
+        """Look at all entries, within the limits; `also` is a folder that counts, but holds no files of the session."""
         marks: dict[str, Mark] = {}
-        size = seen = 0
+        weight = _Weight(self._limits)
         with self._open_data() as folder:
-            for path, info in _walk(folder, self._limits.depth):
-                seen += 1
-                if path is None or seen > self._limits.files:
-                    return Snapshot(marks, size, complete=False)
-                if info is not None:
+            for path, info in _walk(folder):
+                if not weight.add(path, info):
+                    break
+                if stat.S_ISREG(info.st_mode) and _is_text(path):
                     marks[path] = (info.st_ino, info.st_size, info.st_mtime_ns)
-                    size += info.st_blocks * 512
-        return Snapshot(marks, size, complete=True)
+        if also is not None and weight.fits:
+            with _open_folder(also) as folder:
+                for path, info in _walk(folder):
+                    if not weight.add(path, info):
+                        break
+        return Snapshot(marks, weight.size, weight.fits)
 
-    @contextmanager
-    def _open_data(self) -> Iterator[int]:
-        try:
-            fd = os.open(self.data, _FOLDER)
-        except PermissionError:
-            # The code may shut its own folder. Its name cannot be a link: the jail does not see the parent.
-            self.data.chmod(0o700)
-            fd = os.open(self.data, _FOLDER)
-        try:
-            yield fd
-        finally:
-            os.close(fd)
+    def excess(self, snapshot: Snapshot, hidden: int = 0) -> Excess | None:
+        """The limit that a snapshot, and further bytes that it does not show, go beyond."""
+        if not snapshot.complete:
+            return "files"
+        return "disk" if snapshot.size + hidden > self._limits.disk + self._given() else None
 
-    def _read_ledger(self) -> dict[str, object]:
+    def _given(self) -> int:
+        """Bytes of the files that were copied in; they do not count as the code's."""
+        return sum(mark[1] for mark in self._read_ledger().values())
+
+    def devices(self, also: Path) -> set[int]:
+        """The file systems that the code can fill."""
+        return {self.data.stat().st_dev, also.stat().st_dev}
+
+    def shrink(self, before: Snapshot | None) -> tuple[str, ...]:
+        """Delete entries until the rest is well within the limits; their names.
+
+        First what is nested too deeply, then what was not there `before`, the largest first. To be used only
+        while no kernel runs: names are followed here.
+        """
+        old = {path.partition("/")[0] for path in before.marks} if before else set()
+        self.data.chmod(0o755)
+        entries = {entry.name: self._weigh(entry) for entry in self._own_entries()}
+        size, count = (sum(getattr(weight, part) for weight in entries.values()) for part in ("size", "count"))
+        by = "size" if count <= self._limits.files else "count"
+        deleted = []
+        for name in sorted(entries, key=lambda n: (entries[n].fits, n in old, -getattr(entries[n], by))):
+            weight = entries[name]
+            if weight.fits and size <= self._limits.disk * 3 // 4 and count <= self._limits.files * 3 // 4:
+                break
+            _delete(self.data / name)
+            deleted.append(name)
+            size, count = size - weight.size, count - weight.count
+        return tuple(deleted)
+
+    def _own_entries(self) -> "list[os.DirEntry[str]]":
+        """Entries of the folder that are not the files that were given, as they were given."""
+        ledger = self._read_ledger()
+        with os.scandir(self.data) as entries:
+            return [
+                entry
+                for entry in entries
+                if entry.name not in ledger or entry.stat(follow_symlinks=False).st_size != ledger[entry.name][1]
+            ]
+
+    def _weigh(self, entry: "os.DirEntry[str]") -> "_Weight":
+        weight = _Weight(self._limits)
+        if weight.add(entry.name, entry.stat(follow_symlinks=False)) and entry.is_dir(follow_symlinks=False):
+            with _open_folder(Path(entry.path)) as folder:
+                for path, info in _walk(folder, f"{entry.name}/"):
+                    if not weight.add(path, info):
+                        break
+        return weight
+
+    def _open_data(self) -> AbstractContextManager[int]:
+        return _open_folder(self.data)
+
+    def _read_ledger(self) -> dict[str, Any]:
         try:
             return dict(json.loads(self._ledger.read_text()))
         except (FileNotFoundError, ValueError):
             return {}
 
-    def _write_ledger(self, ledger: dict[str, object]) -> None:
+    def _write_ledger(self, ledger: dict[str, Any]) -> None:
         fresh = self._ledger.with_suffix(".new")
         fresh.write_text(json.dumps(ledger))
         fresh.replace(self._ledger)
@@ -188,8 +261,8 @@ def _open_below(folder: int, parents: list[str], name: str) -> BinaryIO:
     return os.fdopen(fd, "rb")
 
 
-def _walk(folder: int, depth: int, prefix: str = "") -> Iterator[tuple[str | None, os.stat_result | None]]:
-    """Every entry below an open folder with its state if it is a regular file; no path where it is too deep."""
+def _walk(folder: int, prefix: str = "") -> Iterator[tuple[str, os.stat_result]]:
+    """Every entry below an open folder with its state; a folder comes before what is in it."""
     with os.scandir(folder) as entries:
         for entry in entries:
             path = prefix + entry.name
@@ -197,24 +270,55 @@ def _walk(folder: int, depth: int, prefix: str = "") -> Iterator[tuple[str | Non
                 info = entry.stat(follow_symlinks=False)
             except OSError:
                 continue
+            yield path, info
             if stat.S_ISDIR(info.st_mode):
-                yield (path if depth > 0 else None), None
-                yield from _walk_into(folder, entry.name, depth - 1, path + "/")
-            elif stat.S_ISREG(info.st_mode) and _is_text(path):
-                yield path, info
-            else:
-                yield path, None
+                yield from _walk_into(folder, entry.name, path + "/")
 
 
-def _walk_into(folder: int, name: str, depth: int, prefix: str) -> Iterator[tuple[str | None, os.stat_result | None]]:
+def _walk_into(folder: int, name: str, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
     try:
-        below = os.open(name, _FOLDER, dir_fd=folder)
+        below = _open_below_shut(folder, name)
     except OSError:
         return
     try:
-        yield from _walk(below, depth, prefix)
+        yield from _walk(below, prefix)
     finally:
         os.close(below)
+
+
+def _open_below_shut(folder: int, name: str) -> int:
+    try:
+        return os.open(name, _FOLDER, dir_fd=folder)
+    except PermissionError:
+        # The code shut it, perhaps to hide what is in it. The name may be another folder's by now, the descriptor not.
+        itself = os.open(name, os.O_PATH | _FOLDER, dir_fd=folder)
+        try:
+            os.chmod(f"/proc/self/fd/{itself}", 0o700)
+        finally:
+            os.close(itself)
+        return os.open(name, _FOLDER, dir_fd=folder)
+
+
+@contextmanager
+def _open_folder(path: Path) -> Iterator[int]:
+    try:
+        fd = os.open(path, _FOLDER)
+    except PermissionError:
+        # The code may shut its own folder. Its name cannot be a link: the jail does not see the parent.
+        path.chmod(0o700)
+        fd = os.open(path, _FOLDER)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        path.chmod(0o700)
+        delete_tree(path)
+    else:
+        path.unlink()
 
 
 def _is_text(path: str) -> bool:

@@ -11,8 +11,10 @@ import anyio
 import zmq.asyncio
 from jupyter_client.kernelspec import KernelSpec
 
+from .bubblewrap import SCRATCH
 from .channels import Channels, Message, ProtocolError
 from .errors import SandboxUnavailable
+from .excess import Excess
 from .folders import delete_tree
 from .jail import DATA, Jail
 from .provisioner import BubblewrapProvisioner, UnsafeLocalProvisioner, WalledProvisioner
@@ -54,6 +56,9 @@ class Kernel:
         self._jail = jail
         self._provisioner = provisioner
         self.channels = channels
+        self.started_at = time.monotonic()
+        self.struck: Excess | None = None
+        """The limit that it was ended for."""
 
     @classmethod
     async def start(cls, wall: Wall, jail: Jail, context: zmq.asyncio.Context) -> "Kernel":
@@ -114,6 +119,26 @@ class Kernel:
     def running(self) -> bool:
         """Whether the process lives."""
         return self._provisioner.running
+
+    @property
+    def pid(self) -> int:
+        """The process above all of the jail's."""
+        return self._provisioner.pid or 0
+
+    @property
+    def sockets(self) -> Path:
+        """The folder of its sockets, which the code may be able to write to."""
+        return self._jail.sockets
+
+    @property
+    def scratch(self) -> tuple[str, ...]:
+        """The jail's own file systems in memory."""
+        return SCRATCH if isinstance(self._provisioner, BubblewrapProvisioner) else ()
+
+    def strike(self, excess: Excess) -> None:
+        """Kill it for what its jail uses, without waiting."""
+        self.struck = excess
+        self.end()
 
     def end(self) -> None:
         """Kill it without waiting."""

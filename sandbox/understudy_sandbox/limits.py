@@ -11,8 +11,8 @@ GIB = 1024 * MIB
 class SandboxLimits:
     """What one session may use.
 
-    Enforced by the kernel of the operating system (rlimits, sizes of tmpfs) or by the session that reads
-    the interpreter's messages. The sum of a jail's memory is not watched yet: each process is bounded.
+    Enforced by the kernel of the operating system (rlimits, sizes of tmpfs), by the session that reads the
+    interpreter's messages, and for a jail as a whole by the watchdog.
     """
 
     timeout: float = 60.0
@@ -24,13 +24,13 @@ class SandboxLimits:
     start_timeout: float = 30.0
     """Seconds a kernel may take to start."""
     memory: int = 2 * GIB
-    """Bytes of memory of a session; one process may address twice as much (RLIMIT_AS)."""
+    """Bytes of memory of a jail, its file systems in memory included."""
     disk: int = GIB
-    """Bytes in /mnt/data, told to the model when exceeded; one file may hold half (RLIMIT_FSIZE)."""
+    """Bytes in /mnt/data besides the files that were given; one file may hold half (RLIMIT_FSIZE)."""
     files: int = 10_000
-    """Entries in /mnt/data that are looked at; more are told to the model and not returned."""
+    """Files and folders in /mnt/data."""
     depth: int = 16
-    """Levels of folders below /mnt/data that are looked at."""
+    """Levels of folders below /mnt/data."""
     processes: int = 64
     """Processes and threads of a session (RLIMIT_NPROC)."""
     descriptors: int = 512
@@ -58,12 +58,14 @@ class SandboxLimits:
     sessions: int = 64
     """Live kernels; the least recently used idle one gives way."""
     idle: float = 30 * 60.0
-    """Seconds after which an idle kernel may be closed."""
+    """Seconds after which an idle kernel is closed."""
+    age: float = 60 * 60.0
+    """Seconds after which a kernel is closed as soon as no call runs."""
 
     @property
     def address_space(self) -> int:
-        """Bytes that one process may address."""
-        return 2 * self.memory
+        """Bytes that one process may address; libraries and threads reserve much that they never use."""
+        return self.memory + max(self.memory, GIB // 2)
 
     @property
     def file_size(self) -> int:

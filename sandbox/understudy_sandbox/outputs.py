@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Status = Literal["ok", "error", "timeout", "died", "output_limit", "protocol_error"]
+Status = Literal[
+    "ok", "error", "timeout", "died", "output_limit", "protocol_error", "killed:memory", "killed:disk", "killed:files"
+]
 
 
 @dataclass(frozen=True, slots=True)

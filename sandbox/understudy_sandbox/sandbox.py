@@ -18,6 +18,7 @@ from .limits import SandboxLimits
 from .probe import OFF, UNSAFE, Verdict, build_fonts, find_bubblewrap, release_canary
 from .session import KernelSession
 from .transcript import Names
+from .watchdog import Watchdog
 
 if TYPE_CHECKING:
     import zmq.asyncio
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 WALLS = ("auto", "bubblewrap", "unsafe-local", "off")
 _CANARY = "00c0ffee"
+_SWEEP, _SHORTEST = 5.0, 0.05
 
 
 class Sandbox:
@@ -50,6 +52,7 @@ class Sandbox:
         self._sessions: WeakValueDictionary[str, KernelSession] = WeakValueDictionary()
         self._live: dict[str, KernelSession] = {}
         self._starting = 0
+        self._watchdog = Watchdog(self._limits, self._live.values)
         self._closed = False
 
     async def probe(self) -> Verdict:
@@ -118,7 +121,7 @@ class Sandbox:
         verdict = await self.probe()
         if verdict.wall is None:
             raise SandboxUnavailable(verdict.hint)
-        await self._close_idle()
+        await self._close_overdue()
         session = self._sessions.get(key)
         if session is None:
             session = self._sessions[key] = self._make_session(key)
@@ -132,6 +135,7 @@ class Sandbox:
             self._limits,
             self._names(files),
             start=functools.partial(self._start_kernel, key, files),
+            on_call=self._watchdog.wake,
             on_end=functools.partial(self._forget, key),
         )
 
@@ -179,10 +183,23 @@ class Sandbox:
                 raise SandboxUnavailable(f"All {self._limits.sessions} interpreter sessions are busy: try again later.")
             await min(idle, key=lambda session: session.used_at).close()
 
-    async def _close_idle(self) -> None:
-        oldest = time.monotonic() - self._limits.idle
+    async def watch(self) -> None:
+        """Hold all jails to their limits and close idle and old kernels, until cancelled; the owner runs this.
+
+        Without it, a jail is held by what the operating system and its wall hold, and as a whole only between calls.
+        """
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._watchdog.run)
+            group.start_soon(self._sweep)
+
+    async def _sweep(self) -> None:
+        while True:
+            await anyio.sleep(max(_SHORTEST, min(_SWEEP, self._limits.idle / 2, self._limits.age / 2)))
+            await self._close_overdue()
+
+    async def _close_overdue(self) -> None:
         for session in list(self._live.values()):
-            if session.used_at < oldest and not session.busy:
+            if session.overdue:
                 await session.close()
 
     async def discard(self, key: str) -> None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import anyio
 
+from .excess import KILLED, told, told_deleted
 from .files import SessionFiles, Snapshot
-from .limits import MIB, SandboxLimits
+from .limits import SandboxLimits
 from .outputs import ExecResult, Status
 from .transcript import Names, OnOutput, Transcript
 
@@ -25,12 +26,20 @@ class KernelSession:
     """What a sandbox hands out for a key; calls are dealt with one after the other."""
 
     def __init__(
-        self, files: SessionFiles, limits: SandboxLimits, names: Names, start: StartKernel, on_end: Callable[[], None]
+        self,
+        files: SessionFiles,
+        limits: SandboxLimits,
+        names: Names,
+        *,
+        start: StartKernel,
+        on_call: Callable[[], None],
+        on_end: Callable[[], None],
     ) -> None:
         self.files = files
         self._limits = limits
         self._names = names
         self._start = start
+        self._on_call = on_call
         self._on_end = on_end
         self._lock = anyio.Lock()
         self._kernel: Kernel | None = None
@@ -40,6 +49,18 @@ class KernelSession:
     def busy(self) -> bool:
         """Whether a call is being dealt with."""
         return self._lock.locked()
+
+    @property
+    def kernel(self) -> "Kernel | None":
+        """Its kernel, if there is one."""
+        return self._kernel
+
+    @property
+    def overdue(self) -> bool:
+        """Whether its kernel is to be closed: idle for long, or old."""
+        now = time.monotonic()
+        aged = self._kernel is not None and now - self._kernel.started_at > self._limits.age
+        return not self.busy and (aged or now - self.used_at > self._limits.idle)
 
     async def add_file(self, name: str, source: Path) -> None:
         """Copy a file to /mnt/data under its plain name, unless that was done before."""
@@ -63,9 +84,10 @@ class KernelSession:
         from .call import Call
 
         transcript = Transcript(self._limits, on_output, self._names)
+        before = await self._settle_files(transcript)
         kernel = await self._ready(transcript)
-        before = await self._snapshot()
-        call = Call(kernel.channels, transcript, self._limits, lambda: kernel.running)
+        self._on_call()
+        call = Call(kernel, transcript, self._limits)
         try:
             status = await call.run(self._translate(code))
         except BaseException:
@@ -77,10 +99,11 @@ class KernelSession:
     async def _ready(self, transcript: Transcript) -> "Kernel":
         """The kernel, perhaps a fresh one; the model is told when that lost something."""
         if self._kernel is not None and not self._kernel.running:
+            if self._kernel.struck is not None:
+                transcript.notes.append("Between the calls: " + told(self._kernel.struck, self._limits))
             await self._end_kernel()
         if self._kernel is None:
             lost = self.files.had_kernel
-            await anyio.to_thread.run_sync(self.files.make)
             self._kernel = await self._start(self)
             self.files.remember_kernel()
             if lost:
@@ -91,17 +114,29 @@ class KernelSession:
         if call.kernel_lost:
             await self._end_kernel()
         after = await self._snapshot()
-        transcript.notes += self._disk_notes(after)
+        excess = self.files.excess(after)
+        if excess is not None and status not in KILLED.values():
+            # The watchdog had no time to see it; what happens must not depend on that.
+            status, transcript.notes = KILLED[excess], [told(excess, self._limits)]
+            await self._end_kernel()
+        if status in (KILLED["disk"], KILLED["files"]):
+            deleted = await anyio.to_thread.run_sync(self.files.shrink, before) if excess else ()
+            transcript.notes.append(told_deleted(deleted))
+            after = await self._snapshot()
         await transcript.close()
         note = " ".join(transcript.notes) or None
         return ExecResult(status, transcript.outputs, note, after.changed_since(before))
 
-    def _disk_notes(self, snapshot: Snapshot) -> list[str]:
-        if not snapshot.complete:
-            return [f"/mnt/data holds more than {self._limits.files} files or very deep folders: delete some."]
-        if snapshot.size > self._limits.disk:
-            return [f"/mnt/data holds more than {self._limits.disk // MIB} MiB: delete what is not needed."]
-        return []
+    async def _settle_files(self, transcript: Transcript) -> Snapshot:
+        """The files before a call, brought within the limits if something filled them between the calls."""
+        await anyio.to_thread.run_sync(self.files.make)
+        before = await self._snapshot()
+        if self.files.excess(before) is None:
+            return before
+        await self._end_kernel()
+        deleted = await anyio.to_thread.run_sync(self.files.shrink, None)
+        transcript.notes.append(f"There was more in /mnt/data than is allowed. {told_deleted(deleted)}")
+        return await self._snapshot()
 
     async def _abandon(self, call: "Call") -> None:
         """The caller is gone: get the kernel to yield, or end it."""

@@ -123,6 +123,7 @@ async def _open(settings: Settings, chat_model: ChatModel, stack: AsyncExitStack
     ingestion.start()
     supervisor.start("sweeper", lambda: _sweep(services))
     supervisor.start("sandbox probe", lambda: _probe(sandbox))
+    supervisor.start("sandbox watchdog", sandbox.watch)
     if isinstance(chat_model, Upstream):
         supervisor.start("upstream probe", partial(_probe_upstream, chat_model))
     if retrieval.hint:
@@ -131,7 +132,15 @@ async def _open(settings: Settings, chat_model: ChatModel, stack: AsyncExitStack
 
 
 def _sandbox(settings: Settings) -> Sandbox:
-    limits = SandboxLimits(timeout=settings.sandbox_timeout, memory=settings.sandbox_memory, disk=settings.sandbox_disk)
+    limits = SandboxLimits(
+        timeout=settings.sandbox_timeout,
+        memory=settings.sandbox_memory,
+        disk=settings.sandbox_disk,
+        processes=settings.sandbox_processes,
+        output=settings.sandbox_output,
+        idle=settings.sandbox_idle,
+        sessions=settings.sandbox_sessions,
+    )
     return Sandbox(
         wall=settings.sandbox, root=settings.data_dir / "sandbox", python=settings.sandbox_python, limits=limits
     )

@@ -25,7 +25,7 @@ KNOWN_UPSTREAMS = {
     "llamacpp": "http://127.0.0.1:8080/v1",
 }
 PASS_THROUGH = "pass-through"  # noqa: S105
-_SMALLEST = 64 * 1024**2
+_KIB, _MIB, _GIB = 1024, 1024**2, 1024**3
 SANDBOXES = ("auto", "bubblewrap", "unsafe-local", "off")
 
 
@@ -45,14 +45,31 @@ def _boolean(value: str) -> bool:
     raise ValueError("expected true or false")
 
 
-def _size(value: str) -> int:
+def _size(smallest: int, largest: int | None = None) -> Callable[[str], int]:
+    def parse(value: str) -> int:
+        size = _bytes(value)
+        if size < smallest:
+            raise ValueError(f"{size} bytes are too few: expected a size such as 512MiB or 2GiB")
+        if largest is not None and size > largest:
+            raise ValueError(f"expected at most {shown_size(largest)}")
+        return size
+
+    return parse
+
+
+def _bytes(value: str) -> int:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", value.strip().lower())
     if not found:
         raise ValueError("expected a size such as 512MiB or 2GiB")
-    size = int(float(found[1]) * 1024 ** " kmgt".index(found[2] or " "))
-    if size < _SMALLEST:
-        raise ValueError(f"{size} bytes are too few: expected a size such as 512MiB or 2GiB")
-    return size
+    return int(float(found[1]) * 1024 ** " kmgt".index(found[2] or " "))
+
+
+def shown_size(size: int) -> str:
+    """A number of bytes as people write it."""
+    for unit, name in ((_GIB, "GiB"), (_MIB, "MiB"), (_KIB, "KiB")):
+        if size >= unit and size % unit == 0:
+            return f"{size // unit}{name}"
+    return str(size)
 
 
 def _database_url(value: str) -> str:
@@ -66,6 +83,15 @@ def _positive(number: Callable[[str], Any]) -> Callable[[str], Any]:
         if (parsed := number(value)) <= 0:
             raise ValueError("expected a number above 0")
         return parsed
+
+    return parse
+
+
+def _at_least(smallest: int) -> Callable[[str], int]:
+    def parse(value: str) -> int:
+        if not value.isdecimal() or int(value) < smallest:
+            raise ValueError(f"expected a whole number from {smallest} on")
+        return int(value)
 
     return parse
 
@@ -176,12 +202,24 @@ class Settings:
     )
     sandbox_timeout: float = _setting(60.0, "seconds that one call of the code interpreter may take", _positive(float))
     sandbox_memory: int = _setting(
-        2 * 1024**3,
-        "memory of the code interpreter; in this version a process gets twice that as address space",
-        _size,
+        2 * _GIB, "memory of a session's processes together, their /tmp included", _size(128 * _MIB), metavar="SIZE"
     )
     sandbox_disk: int = _setting(
-        1024**3, "size of one session's /mnt/data; in this version a file may have half of it", _size
+        _GIB,
+        "size of a session's /mnt/data besides the user's files; one file may have half of it",
+        _size(64 * _MIB),
+        metavar="SIZE",
+    )
+    sandbox_processes: int = _setting(64, "processes and threads of a session", _at_least(16), metavar="NUMBER")
+    sandbox_output: int = _setting(256 * _KIB, "text that is kept of one call", _size(_KIB, 16 * _MIB), metavar="SIZE")
+    sandbox_idle: float = _setting(
+        1800.0, "seconds after which an unused session's variables are dropped", _positive(float), metavar="SECONDS"
+    )
+    sandbox_sessions: int = _setting(
+        64,
+        "sessions that are kept running at once; beyond, the least recently used gives way",
+        _at_least(1),
+        metavar="NUMBER",
     )
     embedder: str = _setting(
         "minilm",
@@ -264,8 +302,7 @@ def shown_default(one: Any) -> str:
         return "the user data folder"
     if one.metadata["parse"] is _boolean:
         return str(one.default).lower()
-    gib = 1024**3
-    return f"{one.default // gib}GiB" if isinstance(one.default, int) and one.default >= gib else str(one.default)
+    return shown_size(one.default) if one.metadata["metavar"] == "SIZE" else str(one.default)
 
 
 def load(flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Settings:

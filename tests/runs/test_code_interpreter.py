@@ -142,6 +142,29 @@ def test_a_call_has_its_time_and_the_thread_lives_on(upstream: ScriptedUpstream,
     assert server.stop() == 0
 
 
+def test_a_jail_has_its_room_and_the_thread_lives_on(upstream: ScriptedUpstream, tmp_path: Path) -> None:
+    flags = ("--sandbox-memory", "192MiB", "--sandbox-disk", "64MiB", "--sandbox-processes", "32")
+    server = ServerProcess(tmp_path / "data", "--upstream", upstream.url, *flags)
+    forks = "import os\ntry:\n while os.fork(): pass\n import time; time.sleep(60)\nexcept OSError: print('refused')"
+    with official_client(server) as client:
+        model = upstream.script(
+            _code("open('kept', 'w').close(); x = [bytearray(b'x') * 2**24 for _ in range(16)]\nwhile True: pass"),
+            _code("for i in range(4): open(f'big{i}', 'wb').write(b'x' * (30 << 20))\nwhile True: pass"),
+            _code(forks),
+            _code("import os; print('kept' in os.listdir(), 2 + 2)"),
+            Reply("done"),
+        )
+        thread = thread_with(client)
+        memory, disk, processes, after = _outputs(client, _run(client, thread, assistant_with(client, model, [CODE])))
+    assert "more than 192 MiB of memory" in str(memory)
+    assert "more than 64 MiB to /mnt/data" in str(disk)
+    assert "big" in str(disk), "the model is told what was deleted"
+    assert "variables and imports are gone" in str(processes)
+    assert "refused" in str(processes)
+    assert after == [{"type": "logs", "logs": "True 4\n"}]
+    assert server.stop() == 0
+
+
 @pytest.mark.parametrize("wall", ["off", "unsafe-local"])
 def test_without_a_wall(wall: str, upstream: ScriptedUpstream, tmp_path: Path) -> None:
     server = ServerProcess(tmp_path / "data", "--upstream", upstream.url, "--sandbox", wall)

@@ -2,12 +2,15 @@
 
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import anyio
 import pytest
 
 from understudy_sandbox import ExecResult, Image, KernelSession, Logs, Output, Sandbox, SandboxLimits
+from understudy_sandbox.limits import MIB
 
 
 @pytest.fixture(scope="session")
@@ -69,6 +72,34 @@ async def hasty(root: Path) -> AsyncIterator[Sandbox]:
     sandbox = Sandbox(root=root / "hasty", limits=limits)
     yield sandbox
     await sandbox.aclose()
+
+
+@pytest.fixture(scope="session")
+async def tight(root: Path) -> AsyncIterator[Sandbox]:
+    """A sandbox with little room, and the watchdog over it."""
+    limits = SandboxLimits(timeout=30.0, grace=1.0, memory=192 * MIB, disk=48 * MIB, files=300)
+    async with watched(Sandbox(root=root / "tight", limits=limits)) as sandbox:
+        yield sandbox
+
+
+@asynccontextmanager
+async def watched(sandbox: Sandbox) -> AsyncIterator[Sandbox]:
+    """Run a sandbox's watchdog as the server does."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(sandbox.watch)
+        try:
+            yield sandbox
+        finally:
+            group.cancel_scope.cancel()
+            with anyio.CancelScope(shield=True):
+                await sandbox.aclose()
+
+
+@pytest.fixture
+async def cramped(tight: Sandbox, request: pytest.FixtureRequest) -> AsyncIterator[Caller]:
+    caller = Caller(tight, request.node.nodeid)
+    yield caller
+    await tight.discard(caller.key)
 
 
 @pytest.fixture

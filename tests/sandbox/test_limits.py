@@ -97,13 +97,16 @@ async def test_memory_and_files_are_bounded(caller: Caller) -> None:
 
 async def test_too_many_files_are_told(hurried: Caller) -> None:
     result = await hurried("for i in range(201): open(f'f{i}', 'w').close()")
+    assert result.status == "killed:files"
     assert "more than 200 files" in (result.note or "")
+    assert int((await hurried.logs("import os; len(os.listdir())")).split()[0]) == 150
 
 
 async def test_deep_folders_are_told(caller: Caller) -> None:
     result = await caller("import os\nfor i in range(200): os.mkdir('d'); os.chdir('d')")
-    assert (result.status, result.changed_files) == ("ok", ())
-    assert "very deep folders" in (result.note or "")
+    assert (result.status, result.changed_files) == ("killed:files", ())
+    assert "nested more than 16 deep" in (result.note or "")
+    assert "deleted from /mnt/data: d." in (result.note or "")
 
 
 async def test_the_least_recently_used_kernel_gives_way(sandbox: Sandbox) -> None:
