@@ -73,12 +73,16 @@ def chosen_id(session: Session, table: type[Row], prefix: str, wanted: str | Non
         raise refusals.NO_ID(param="id", value=wanted, prefix=prefix)
     if len(wanted) > 64 or not wanted.isascii():
         raise refusals.ID_TOO_LONG(value=wanted)
-    if session.get_bind().dialect.name == "postgresql":
-        # Two requests at the same moment would both find it free; the lock goes with the transaction.
-        session.connection().execute(select(func.pg_advisory_xact_lock(func.hashtext(wanted))))
-    if session.exec(select(_id(table)).where(_id(table) == wanted)).first() is not None:
+    if not is_free(session, table, wanted):
         raise refusals.ID_TAKEN(value=wanted)
     return wanted
+
+
+def is_free(session: Session, table: type[Row], object_id: str) -> bool:
+    """Whether no row has the id; nobody else is told so before the transaction ends."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.connection().execute(select(func.pg_advisory_xact_lock(func.hashtext(object_id))))
+    return session.exec(select(_id(table)).where(_id(table) == object_id)).first() is None
 
 
 def list_page(

@@ -2,6 +2,7 @@
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -33,6 +34,11 @@ def install(app: FastAPI) -> None:
             # FastAPI's own words for whatever goes wrong while it reads a body hide ours.
             return _api_error(request, error.__cause__)
         return _api_error(request, BadRequestError(str(error.detail)))
+
+    @app.exception_handler(DataError)
+    def _unstorable(request: Request, _error: DataError) -> Response:
+        # PostgreSQL's text holds no NUL; nothing else that is unfit for a column gets as far as there.
+        return _api_error(request, refusals.NUL())
 
     @app.exception_handler(ClientDisconnect)
     def _client_left(request: Request, _error: ClientDisconnect) -> Response:

@@ -11,6 +11,7 @@ from understudy import refusals
 
 _MAX_BYTES = 64 * 1024**2
 _MAX_DEPTH = 100  # what can be parsed can be deeper than what can be written again
+_MAX_VALUES = 100_000  # pydantic keeps a kilobyte for each that is wrong, and looks at all of them
 
 
 class _JSONRequest(Request):
@@ -27,18 +28,22 @@ class _JSONRequest(Request):
     async def json(self) -> Any:
         content = await self.body()
         parsed = orjson.loads(content)
-        if content.count(b"[") + content.count(b"{") > _MAX_DEPTH and _depth(parsed) > _MAX_DEPTH:
-            raise refusals.TOO_DEEP(most=_MAX_DEPTH)
+        _check(parsed, content, self.scope.get("understudy.most_values", _MAX_VALUES))
         return parsed
 
 
-def _depth(value: Any) -> int:
-    depth, level = 0, [value]
+def _check(parsed: Any, content: bytes, most: float) -> None:
+    if content.count(b"[") + content.count(b"{") <= _MAX_DEPTH and content.count(b",") < most:
+        return
+    depth, values, level = 0, 0, [parsed]
     while level:
-        depth += 1
+        depth, values = depth + 1, values + len(level)
+        if depth > _MAX_DEPTH:
+            raise refusals.TOO_DEEP(most=_MAX_DEPTH)
+        if values > most:
+            raise refusals.TOO_MANY_VALUES(most=most)
         inner = (one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list))
         level = [child for children in inner for child in children]
-    return depth
 
 
 class JSONRoute(APIRoute):

@@ -17,6 +17,7 @@ from understudy.errors import (
     VectorStoreExpiredError,
 )
 
+_LONGEST = 8000  # characters; what a client sent is repeated so far
 _SUPPORTED_FILES = "https://platform.openai.com/docs/assistants/tools/file-search/supported-files"
 
 
@@ -32,7 +33,9 @@ class Refusal:
     def __call__(self, *, param: str | None = None, **values: object) -> APIError:
         """The error to raise."""
         where = param if self.param is None else self.param
-        return self.error(self.message.format(param=where, **values), param=where or None, code=self.code)
+        message = self.message.format(param=where, **values)
+        shown = message if len(message) <= _LONGEST else f"{message[:_LONGEST]}..."
+        return self.error(shown, param=where or None, code=self.code)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -40,7 +43,9 @@ class Refusal:
 
 NOT_JSON = Refusal("We could not parse the JSON body of your request.", "invalid_json")
 TOO_DEEP = Refusal("The JSON body is nested more than {most} levels deep.", "invalid_json")
+TOO_MANY_VALUES = Refusal("The JSON body has more than {most} values.", "invalid_json")
 BODY_TOO_LARGE = Refusal("The body is larger than the {most} MB that it may have.")
+NUL = Refusal("A string contains a NUL character, which this server's database cannot hold.", "invalid_value")
 CLIENT_LEFT = Refusal("The client closed the connection before its request was complete.")
 NO_BODY = Refusal("Missing required request body.", "missing_required_parameter")
 NO_OBJECT = Refusal(

@@ -8,7 +8,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from understudy.chat_models.json_schema import example
-from understudy.chat_models.pattern import UnsatisfiableError
+from understudy.chat_models.pattern import UnsatisfiableError, matches
 
 NODE = {
     "type": "object",
@@ -232,3 +232,15 @@ def test_optional_properties_are_given_where_simple() -> None:
     child = {"type": "object", "properties": {"n": {"type": "integer"}}}
     schema = {"type": "object", "properties": {"child": child, "unit": {"enum": ["c"]}, "id": {"type": "integer"}}}
     assert example({**schema, "required": ["id"]}) == {"unit": "c", "id": 1}
+
+
+@pytest.mark.parametrize("pattern", ["^(a+)+$", "^(a|a)*$", "^(a*)*b", "(a+)\\1+$", "a*a*a*a*a*a*b"])
+def test_a_pattern_that_would_take_for_ever_has_no_match(pattern: str) -> None:
+    assert not matches(pattern, "a" * 5000 + "!")
+
+
+def test_other_patterns_are_tried() -> None:
+    assert matches(r"^\d{4}-\d{2}$", "2026-11")
+    assert not matches(r"^\d{4}-\d{2}$", "2026-1")
+    assert matches("^(ab)+$", "ab" * 8)
+    assert matches("[a-z]+@[a-z]+", "me@here")

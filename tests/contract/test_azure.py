@@ -141,6 +141,7 @@ def test_an_azure_upstream_behind_any_client(upstream: ScriptedUpstream, tmp_pat
     assert upstream.paths[body["model"]] == [
         f"/openai/deployments/{body['model']}/chat/completions?api-version={VERSION}"
     ]
+    assert httpx.post(f"{server.url}/chat/completions", json={"model": "..", "messages": HI}).status_code == 502
     form = {"file": ("a.mp3", b"x")}
     refused = httpx.post(f"{server.url}/audio/transcriptions", files=form)
     assert (refused.status_code, refused.json()["error"]["param"]) == (400, "model")

@@ -132,6 +132,24 @@ def test_bodies(server: ServerProcess, path: str, body: object, message: str, pa
     assert (error["type"], error["param"], error["code"]) == ("invalid_request_error", param, code)
 
 
+def test_a_body_of_very_many_values(server: ServerProcess) -> None:
+    status, error = _error(server, "POST", "/threads", json={"messages": [{}] * 100_000})
+    assert (status, error["message"]) == (400, "The JSON body has more than 100000 values.")
+
+
+def test_what_a_client_sent_is_repeated_in_part(server: ServerProcess) -> None:
+    outputs = [{"tool_call_id": "x" * 1000, "output": ""}] * 1000
+    thread = httpx.post(f"{server.url}/threads").json()["id"]
+    body = {
+        "assistant_id": httpx.post(f"{server.url}/assistants", json={"model": "m", "instructions": "Hi"}).json()["id"]
+    }
+    run = httpx.post(f"{server.url}/threads/{thread}/runs", json=body).json()["id"]
+    path = f"/threads/{thread}/runs/{run}/submit_tool_outputs"
+    status, error = _error(server, "POST", path, json={"tool_outputs": outputs})
+    assert status == 400
+    assert len(error["message"]) < 10_000
+
+
 def test_broken_json(server: ServerProcess) -> None:
     for content in (b'{"model": ', b"\xff\xfe", b"[" * 100_000, b'"just text"', b'{"model": "\\ud800"}'):
         status, error = _error(

@@ -1,4 +1,4 @@
-"""A fault of ours in the middle of a stream: the client is told, the next start mends."""
+"""A fault of ours in the middle of a stream: the client is told, and the run is ended as soon as that can be."""
 
 import sqlite3
 import threading
@@ -60,11 +60,9 @@ def test_what_cannot_be_recorded(own_server: ServerProcess, upstream: ScriptedUp
             }
         }
         _change(own_server, "ALTER TABLE lost_steps RENAME TO run_steps")
-        assert own_server.stop() == 0
-        own_server.start()
-    with official_client(own_server) as client:
+        # The sweeper ends it as soon as that can be written; a restart would.
+        wait_for(lambda: client.beta.threads.runs.list(thread).data[0].status == "failed")
         (run,) = client.beta.threads.runs.list(thread).data
-        assert run.status == "failed"
         (step,) = client.beta.threads.runs.steps.list(run.id, thread_id=thread).data
         assert step.status == "failed"
 

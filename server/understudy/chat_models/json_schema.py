@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-from understudy.chat_models.pattern import LONGEST, UnsatisfiableError, matching, parsed
+from understudy.chat_models.pattern import LONGEST, UnsatisfiableError, matches, matching, parsed
 from understudy.chat_models.words import FORMATS, Words
 
 JSONSchema = Any
@@ -221,8 +221,7 @@ class _Maker:
                 and all(self.valid(part, items) for part in value[len(prefix) :])
             )
         if isinstance(value, str):
-            pattern = parsed(schema.get("pattern", ""))
-            return _within(len(value), schema, "Length") and not (pattern and not pattern[0].search(value))
+            return _within(len(value), schema, "Length") and matches(schema.get("pattern", ""), value)
         return isinstance(value, bool) or value is None or _valid_number(value, schema)
 
 

@@ -16,6 +16,7 @@ from understudy.chat_models.pattern import UnsatisfiableError
 
 LABEL = "[offline stand-in, no model]"
 
+_READ_LENGTH = 256_000  # what a message may have; chat completions have no such limit
 _QUOTED_LENGTH = 200
 _REPORTED_LENGTH = 6000
 _ARGUMENT_PIECES = 6
@@ -88,7 +89,7 @@ def _parts(message: JSON, kind: str) -> list[JSON]:
 
 
 def _text(message: JSON) -> str:
-    return "\n".join(str(part.get("text", "")) for part in _parts(message, "text"))
+    return "\n".join(str(part.get("text", "")) for part in _parts(message, "text"))[:_READ_LENGTH]
 
 
 def _turn(request: ChatRequest) -> tuple[JSON, list[JSON]]:

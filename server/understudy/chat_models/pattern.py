@@ -1,14 +1,17 @@
 """Strings that match a regular expression."""
 
+import math
 import re
 import string
 import warnings
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
 from re import _compiler, _parser  # type: ignore[attr-defined]  # sre_parse, the public name, is deprecated
 from typing import Any
 
 LONGEST = 10_000
+_PATIENCE = 10**7
 _LETTERS = string.ascii_letters + string.digits + string.punctuation + " "
 
 
@@ -22,6 +25,44 @@ def parsed(pattern: str) -> tuple[re.Pattern[str], Any] | None:
     with suppress(re.error), warnings.catch_warnings(action="ignore"):
         return re.compile(pattern), _parser.parse(pattern)
     return None
+
+
+def matches(pattern: str, value: str) -> bool:
+    """Whether `value` has a match; a pattern that may need too long for it is taken to have none."""
+    known = parsed(pattern)
+    if known is None:
+        return True
+    regex, tokens = known
+    repeats = _repeats(tokens)
+    too_long = len(value) > 16 if repeats == math.inf else len(value) ** (repeats + 1) > _PATIENCE
+    return not too_long and regex.search(value) is not None
+
+
+def _repeats(tokens: Any) -> float:
+    """How many repetitions backtrack, infinite where one is within another."""
+    total: float = 0
+    for token, argument in tokens:
+        match token.name:
+            case "MAX_REPEAT" | "MIN_REPEAT" | "POSSESSIVE_REPEAT":
+                low, high, body = argument
+                inner = math.inf if any(one.name == "BRANCH" for one, _ in _flat(body)) else _repeats(body)
+                total += math.inf if inner and high > 1 else inner + (low != high)
+            case "SUBPATTERN" | "ASSERT" | "ASSERT_NOT":
+                total += _repeats(argument[-1])
+            case "ATOMIC_GROUP":
+                total += _repeats(argument)
+            case "BRANCH":
+                total += sum(map(_repeats, argument[1]))
+            case "GROUPREF" | "GROUPREF_EXISTS":
+                return math.inf
+    return total
+
+
+def _flat(tokens: Any) -> Iterator[Any]:
+    for token, argument in tokens:
+        yield token, argument
+        if token.name == "SUBPATTERN":
+            yield from _flat(argument[-1])
 
 
 def matching(tokens: Any, repeats: int) -> str:

@@ -165,6 +165,8 @@ class Upstream:
             resource, _, deployment = base.partition("/deployments/")
             base = f"{resource.removesuffix('/openai')}/openai"
             if path in _OF_DEPLOYMENTS:
+                if model in (".", ".."):  # httpx would take it for a step in the path
+                    raise httpx.InvalidURL(f"no deployment is called {model!r}")
                 base += f"/deployments/{deployment or quote(model, safe='')}"
         joined = b"&".join(filter(None, (self.url.query, query)))
         # httpx lets a path that is escaped pass as it is.
@@ -209,9 +211,9 @@ class Upstream:
     async def _post(self, request: ChatRequest, body: JSON) -> httpx.Response | None:
         """The response, or None where the connection broke before one came. Raises ChatModelError if unreachable."""
         headers = self._headers(request.caller_key) | {b"content-type": b"application/json"}
-        url = self._endpoint("chat/completions", request.model)
-        sent = self._client.build_request("POST", url, content=orjson.dumps(body), headers=headers)
         try:
+            url = self._endpoint("chat/completions", request.model)
+            sent = self._client.build_request("POST", url, content=orjson.dumps(body), headers=headers)
             return await self._client.send(sent, stream=True)
         except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
             return None

@@ -48,10 +48,11 @@ def _request(body: ChatCompletionCreate, caller_key: str | None) -> ChatRequest:
 
 async def _whole(chat_model: ChatModel, request: ChatRequest, count: int) -> JSON:
     choices, total = [], Usage()
+    deltas = [delta async for delta in chat_model.stream(request)]  # the choices are alike: made once
     for index in range(count):
         message: JSON = {"role": "assistant", "content": None, "refusal": None, "annotations": []}
         finish = Finish("stop")
-        async for delta in chat_model.stream(request):
+        for delta in deltas:
             if isinstance(delta, Finish):
                 finish = delta
             else:
@@ -79,11 +80,12 @@ async def _events(chat_model: ChatModel, request: ChatRequest, count: int, inclu
     # With the usage asked for, every chunk has the field, and a last one without choices has its value.
     rest: JSON = {"usage": None} if include_usage else {}
     total = Usage()
+    deltas = [delta async for delta in chat_model.stream(request)]
     for index in range(count):
         choice: JSON = {"index": index, "logprobs": None, "finish_reason": None}
         first = {"role": "assistant", "content": "", "refusal": None}
         yield _event({**head, "choices": [{**choice, "delta": first}], **rest})
-        async for delta in chat_model.stream(request):
+        for delta in deltas:
             if isinstance(delta, Finish):
                 total = _sum(total, delta.usage)
                 choice["finish_reason"] = delta.reason

@@ -116,12 +116,16 @@ async def remove(house: Services, file_id: str) -> None:
     def work(session: Session) -> list[int]:
         crud.delete_row(session, crud.get_or_404(session, tables.File, file_id))
         detach_file(session, file_id)
-        members = vector_stores.detach_file(session, file_id)
-        # Within the transaction: once it is over, a new file may have been given the id.
-        house.storage.path(file_id).unlink(missing_ok=True)
-        return members
+        return vector_stores.detach_file(session, file_id)
 
-    await house.ingestion.forget_file(file_id, await house.database.write(work))
+    def unlink(session: Session) -> None:
+        # Once the row is gone for good, and unless a new file has been given the id since.
+        if crud.is_free(session, tables.File, file_id):
+            house.storage.path(file_id).unlink(missing_ok=True)
+
+    members = await house.database.write(work)
+    await house.database.write(unlink)
+    await house.ingestion.forget_file(file_id, members)
 
 
 def new_row(

@@ -1,8 +1,10 @@
 """What this server does not own under /v1 goes to the upstream, and its answer comes back, both as they stream."""
 
 import logging
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import anyio
 import httpx
@@ -19,6 +21,8 @@ from understudy.errors import APIError, BadGatewayError
 from understudy.json_route import JSONRoute
 from understudy.services import CallerKey, House
 from understudy.settings import KNOWN_UPSTREAMS, PASS_THROUGH, Settings
+
+T = TypeVar("T")
 
 log = logging.getLogger("understudy")
 router = APIRouter(include_in_schema=False, route_class=JSONRoute)
@@ -74,8 +78,11 @@ async def proxy(path: str, request: Request, house: House, caller_key: CallerKey
         return _Passed(answer)
     if answer.has_redirect_location:
         await answer.aclose()
-        raise BadGatewayError(f"The upstream redirects to {answer.headers['location']}: is --upstream right?")
-    response = Response(await upstream.refusal(answer, caller_key), answer.status_code, media_type="application/json")
+        # Without its query: a key that --upstream has there comes back in it.
+        place = answer.headers["location"].partition("?")[0]
+        raise BadGatewayError(f"The upstream redirects to {place}: is --upstream right?")
+    content = await _while_connected(request, body.sent, lambda: upstream.refusal(answer, caller_key))
+    response = Response(content, answer.status_code, media_type="application/json")
     response.raw_headers += [pair for pair in _returned(answer) if pair[0] not in _OF_THE_BODY]
     return response
 
@@ -117,6 +124,7 @@ async def _pieces(request: Request, sent: anyio.Event) -> AsyncGenerator[bytes, 
 async def _with_served_model(request: Request, path: str, settings: Settings, deployment: str) -> tuple[bytes, str]:
     """The JSON body with the model that the upstream has under the name asked for, and that model."""
     content = await request.body()
+    request.scope["understudy.most_values"] = math.inf  # embeddings of tokens have millions; pydantic never sees them
     try:
         body = await request.json()
     except orjson.JSONDecodeError as error:
@@ -138,11 +146,9 @@ def _headers(request: Request, body: _Body, settings: Settings) -> dict[str, str
     return headers if body.length is None else headers | {"content-length": body.length}
 
 
-async def _while_connected(
-    request: Request, sent: anyio.Event, ask: Callable[[], Awaitable[httpx.Response]]
-) -> httpx.Response:
+async def _while_connected(request: Request, sent: anyio.Event, ask: Callable[[], Awaitable[T]]) -> T:
     """What `ask` answers. Raises ClientDisconnect where the client leaves before that."""
-    answer: httpx.Response | None = None
+    answer: T | None = None
     failure: Exception = ClientDisconnect()
 
     async def watch(scope: anyio.CancelScope) -> None:

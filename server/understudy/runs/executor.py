@@ -56,6 +56,8 @@ class RunExecutor:
         self.file_search = file_search
         self._supervisor = supervisor
         self._legs: dict[str, _Leg] = {}
+        self._unended: set[str] = set()
+        """Runs whose end could not be written."""
 
     def start(self, run_id: str, *, recorder: Recorder | None = None, caller_key: str | None = None) -> None:
         """Execute a queued run in the background."""
@@ -65,6 +67,9 @@ class RunExecutor:
         async def work() -> None:
             try:
                 await leg.execute()
+            except SQLAlchemyError:
+                self._unended.add(run_id)
+                raise
             finally:
                 if self._legs.get(run_id) is leg:
                     del self._legs[run_id]
@@ -90,7 +95,9 @@ class RunExecutor:
         await self._break_off(run_id, "cancelled")
 
     async def expire_due(self) -> None:
-        """Expire the active runs whose time is over."""
+        """Expire the active runs whose time is over, and end those whose end could not be written."""
+        for run_id in list(self._unended):
+            await self._end_late(run_id)
         due = select(tables.Run.id).where(
             col(tables.Run.status).in_(("queued", "in_progress", "requires_action")),
             col(tables.Run.expires_at) <= clock.now(),
@@ -101,6 +108,20 @@ class RunExecutor:
                 await self._break_off(run_id, "expired")
             except SQLAlchemyError:
                 log.exception("%s could not be expired", run_id)
+
+    async def _end_late(self, run_id: str) -> None:
+        """End a run whose end could not be written when it came."""
+        recorder = Recorder(self.database, run_id, None)
+        try:
+            try:
+                await recorder.end("failed", error=_FAULT)
+            except RunStateError as error:
+                if error.status == "cancelling":
+                    await recorder.end("cancelled")
+        except SQLAlchemyError:
+            log.exception("%s still cannot be ended", run_id)
+            return
+        self._unended.discard(run_id)
 
     async def drain(self, seconds: float) -> None:
         """Give the runs at work that long to end, then end them: the server stops."""

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
 
 from understudy.schemas.base import JSON, Body
 from understudy.schemas.tools import FunctionName, FunctionTool, ResponseFormat
@@ -81,7 +81,7 @@ class ChatCompletionCreate(BaseModel):
 
     model_config = ConfigDict(strict=True)
 
-    model: str
+    model: Annotated[str, StringConstraints(max_length=512)]
     messages: Annotated[list[ChatMessage], Field(min_length=1)]
     n: Annotated[int | None, Field(ge=1, le=128)] = None
     stream: bool | None = None
