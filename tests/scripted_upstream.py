@@ -241,7 +241,7 @@ async def _name(request: Request) -> Response:
 
 
 async def _redirect(_request: Request) -> Response:
-    return RedirectResponse("http://127.0.0.1:1/elsewhere")
+    return RedirectResponse("http://127.0.0.1:1/elsewhere?key=secret")
 
 
 async def _cut(_request: Request) -> Response:
