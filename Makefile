@@ -29,7 +29,7 @@ check: $(INSTALLED) ## formatting, lint, types, direction of imports, pages that
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python docs/generate.py --check
+	$(BIN)/python -m docs.generate --check
 
 format: $(INSTALLED) ## mend formatting and what lint can mend
 	$(BIN)/ruff format .
@@ -45,7 +45,7 @@ dist: $(INSTALLED) $(MODEL) ## build the wheel, which carries the embedding mode
 	$(BIN)/uv build --sdist --wheel --no-build-isolation --out-dir dist --offline
 
 docs: $(INSTALLED) ## write the pages that are generated
-	$(BIN)/python docs/generate.py
+	$(BIN)/python -m docs.generate
 
 # The embedding model, made of published weights: 83 MB are downloaded once.
 $(MODEL): retrieval/understudy_retrieval/embedding/onnx_graph.py \

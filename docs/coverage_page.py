@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args, get_type_hints
 
-from understudy.app import create_app
+from tests.traffic import all_operations
+
 from understudy.schemas.stream_events import StreamEvent
-from understudy.settings import Settings
 
 ROOT = Path(__file__).parents[1]
-METHODS = ("get", "post", "delete")
 
 HEAD = """# Coverage
 
@@ -95,7 +94,7 @@ class CoverageError(Exception):
 def coverage_page() -> str:
     """The page. Raises CoverageError."""
     claims = _claims()
-    operations = _operations()
+    operations = all_operations()
     events = _events()
     _check("operation", claims["operation"], set(operations))
     _check("event", claims["event"], set(events))
@@ -106,18 +105,6 @@ def coverage_page() -> str:
     told = [f"| `{name}` | {_links(claims['event'][name])} |" for name in events]
     head = HEAD.format(operations=len(operations), events=len(events))
     return head + "\n".join(rows) + "\n" + EVENTS + "\n".join(told) + "\n" + DIFFERENCES
-
-
-def _operations() -> dict[str, str]:
-    """`POST /threads` and so on, by operation id."""
-    paths = create_app(Settings()).openapi()["paths"]
-    return {
-        paths[path][method]["operationId"]: f"{method.upper()} {path.removeprefix('/v1')}"
-        for path in paths
-        if path.startswith("/v1/")
-        for method in METHODS
-        if method in paths[path]
-    }
 
 
 def _events() -> list[str]:

@@ -4,7 +4,7 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
-from coverage_page import coverage_page
+from docs.coverage_page import coverage_page
 
 from understudy.settings import KNOWN_UPSTREAMS, Settings, flag, shown_default
 

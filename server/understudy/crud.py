@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, delete, func
 from sqlmodel import Session, SQLModel, col, select
 
 from understudy import clock, refusals, tables
-from understudy.errors import APIError, FileNotFoundAPIError
+from understudy.errors import APIError
 from understudy.ids import new_id
 from understudy.schemas.base import ListPage, ListParams
 
@@ -57,11 +57,9 @@ def _by_id(table: type[Row]) -> Any:
 
 def not_found(table: type[SQLModel], object_id: str) -> APIError:
     """The 404 of a resource."""
-    return (
-        FileNotFoundAPIError(object_id)
-        if table is tables.File
-        else refusals.NOT_FOUND(kind=_NAMES[table], id=object_id)
-    )
+    if table is tables.File:
+        return refusals.FILE_NOT_FOUND(id=object_id)
+    return refusals.NOT_FOUND(kind=_NAMES[table], id=object_id)
 
 
 def chosen_id(session: Session, table: type[Row], prefix: str, wanted: str | None) -> str:

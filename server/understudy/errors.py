@@ -87,9 +87,6 @@ class InternalServerError(APIError):
 class FileNotFoundAPIError(NotFoundError):
     """Unknown file; the hosted API's body has an extra top-level `detail` here [R]."""
 
-    def __init__(self, file_id: str) -> None:
-        super().__init__(f"No such File object: {file_id}", param="id")
-
     def body(self) -> dict[str, Any]:
         """The error body with its `detail`."""
         return super().body() | {"detail": self.message}

@@ -10,6 +10,7 @@ from understudy.errors import (
     APIError,
     AuthenticationError,
     BadRequestError,
+    FileNotFoundAPIError,
     InternalServerError,
     NotFoundError,
     NotSupportedError,
@@ -117,6 +118,7 @@ ID_TAKEN = Refusal("The id '{value}' is already in use.", "invalid_value", "id")
 
 NOT_FOUND = Refusal("No {kind} found with id '{id}'.", error=NotFoundError)  # [R, I]
 FILE_NOT_IN_STORE = Refusal("No file found with id '{id}' in vector store '{store}'.", error=NotFoundError)
+FILE_NOT_FOUND = Refusal("No such File object: {id}", param="id", error=FileNotFoundAPIError)  # [R]
 NO_SUCH_FILE = Refusal("No file found with id '{id}'.")
 MODEL_NOT_FOUND = Refusal("The model '{model}' does not exist", "model_not_found", "model", NotFoundError)  # [R]
 INVALID_URL = Refusal("Invalid URL ({method} {path})", "unknown_url", error=NotFoundError)

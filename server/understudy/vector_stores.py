@@ -7,7 +7,6 @@ from sqlalchemy import and_, func, insert, update
 from sqlmodel import Session, col, select
 
 from understudy import clock, crud, refusals, tables
-from understudy.errors import FileNotFoundAPIError
 from understudy.ids import new_id
 from understudy.schemas.base import JSON
 from understudy.schemas.file_batches import FileBatch
@@ -103,7 +102,7 @@ def add_files(session: Session, store: tables.VectorStore, files: Sequence[Vecto
     known = set(session.exec(select(tables.File.id).where(col(tables.File.id).in_(wanted))))
     for file_id in wanted:
         if file_id not in known:
-            raise FileNotFoundAPIError(file_id)
+            raise refusals.FILE_NOT_FOUND(id=file_id)
     present = {row.id: row for row in session.exec(_rows(store.id).where(col(tables.VectorStoreFile.id).in_(wanted)))}
     replaced = [row for row in present.values() if not _stays(row, wanted[row.id])]
     for row in replaced:

@@ -268,6 +268,7 @@ ELSEWHERE = {
     "CONTENT_TWICE": "tests/contract/test_files.py::test_forms_that_mean_no_good",
     "FIELD_TOO_LONG": "tests/contract/test_files.py::test_forms_that_mean_no_good",
     "FAULT": "tests/runs/test_stream_faults.py::test_what_cannot_be_recorded",
+    "FILE_NOT_FOUND": "tests/contract/test_refusals.py::test_a_file_that_is_not_there_says_so_twice",
     "FILE_NOT_IN_STORE": "tests/contract/test_unknown_ids.py::test_an_id_of_nothing",
     "KEY_TOO_LONG": "tests/contract/test_limits.py::test_the_length_of_a_key",
     "MESSAGES_LOCKED": "tests/runs/test_states.py::test_a_locked_thread",

@@ -14,7 +14,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_generated_pages_are_fresh() -> None:
-    done = subprocess.run([sys.executable, ROOT / "docs/generate.py", "--check"], capture_output=True, text=True)
+    command = [sys.executable, "-m", "docs.generate", "--check"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 

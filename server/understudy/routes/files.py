@@ -9,7 +9,6 @@ from sqlmodel import Session
 from starlette.responses import FileResponse
 
 from understudy import clock, crud, form_upload, refusals, tables, vector_stores
-from understudy.errors import FileNotFoundAPIError
 from understudy.file_storage import MAX_BYTES
 from understudy.form_upload import Form
 from understudy.json_route import JSONRoute
@@ -106,7 +105,7 @@ async def retrieve_content(file_id: str, house: House) -> FileResponse:
     if file.purpose in NO_DOWNLOAD:
         raise refusals.NO_DOWNLOAD(purpose=file.purpose)
     if not await to_thread.run_sync(house.storage.path(file_id).exists):
-        raise FileNotFoundAPIError(file_id)
+        raise refusals.FILE_NOT_FOUND(id=file_id)
     return FileResponse(house.storage.path(file_id), media_type="application/octet-stream", filename=file.filename)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
 
 from understudy.schemas.base import JSON, Body
-from understudy.schemas.tools import FunctionName, FunctionTool, ResponseFormat
+from understudy.schemas.tools import FunctionName, FunctionTool, ResponseFormat, choice_kind
 
 
 class _Part(BaseModel):
@@ -66,13 +66,9 @@ class FunctionChoice(Body):
     function: FunctionName
 
 
-def _choice_kind(value: Any) -> str:
-    return "mode" if isinstance(value, str) else "named"
-
-
 ToolChoice = Annotated[
     Annotated[Literal["none", "auto", "required"], Tag("mode")] | Annotated[FunctionChoice, Tag("named")],
-    Discriminator(_choice_kind),
+    Discriminator(choice_kind),
 ]
 
 

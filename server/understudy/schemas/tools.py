@@ -212,13 +212,14 @@ class NamedToolChoice(Body):
         return self
 
 
-def _kind(value: Any) -> str:
+def choice_kind(value: Any) -> str:
+    """Whether a choice or format is a mode, such as `auto`, or an object that names something."""
     return "mode" if isinstance(value, str) else "named"
 
 
 ToolChoice = Annotated[
     Annotated[Literal["none", "auto", "required"], Tag("mode")] | Annotated[NamedToolChoice, Tag("named")],
-    Discriminator(_kind),
+    Discriminator(choice_kind),
 ]
 
 
@@ -253,7 +254,7 @@ class JSONSchemaFormat(Body):
 ResponseFormat = Annotated[
     Annotated[Literal["auto"], Tag("mode")]
     | Annotated[Annotated[TextFormat | JSONObjectFormat | JSONSchemaFormat, Field(discriminator="type")], Tag("named")],
-    Discriminator(_kind),
+    Discriminator(choice_kind),
 ]
 
 
