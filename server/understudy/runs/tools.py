@@ -9,7 +9,7 @@ _CODE_INTERPRETER = (
     "Runs Python code in a stateful Jupyter notebook: variables live on between calls of this conversation. Returns "
     "what the code prints and the value of its last expression. The user's files lie in /mnt/data. Figures shown with "
     "plt.show() are displayed to the user. Save files that the user should get in /mnt/data and link to them in the "
-    "answer as [name](sandbox:/mnt/data/name). There is no internet access. A call may take 60 seconds."
+    "answer as [name](sandbox:/mnt/data/name). There is no internet access. A call that takes too long is interrupted."
 )
 _FILE_SEARCH = (
     "Searches the files that were uploaded for this conversation, by meaning and by words, and returns their best "
