@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import logging
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     import zmq.asyncio
 
     from .kernel import Kernel
+
+log = logging.getLogger("understudy")
 
 WALLS = ("auto", "bubblewrap", "unsafe-local", "off")
 _CANARY = "00c0ffee"
@@ -195,7 +198,11 @@ class Sandbox:
     async def _sweep(self) -> None:
         while True:
             await anyio.sleep(max(_SHORTEST, min(_SWEEP, self._limits.idle / 2, self._limits.age / 2)))
-            await self._close_overdue()
+            try:
+                await self._close_overdue()
+            except Exception:
+                # What one session cannot do must not end the watch over all.
+                log.exception("an overdue session of the code interpreter could not be closed")
 
     async def _close_overdue(self) -> None:
         for session in list(self._live.values()):

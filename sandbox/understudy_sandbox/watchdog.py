@@ -97,13 +97,13 @@ class _Round:
             return False
         try:
             look = await anyio.to_thread.run_sync(self._measure, session, kernel, limiter=self._thread)
+            if look.excess is not None:
+                kernel.strike(look.excess)
         except FileNotFoundError:
             return False  # its files were deleted meanwhile
         except Exception:
-            log.exception("a session of the code interpreter could not be measured")
+            log.exception("a session of the code interpreter could not be held to its limits")
             return False
-        if look.excess is not None:
-            kernel.strike(look.excess)
         return look.near
 
 
