@@ -7,8 +7,8 @@ from .errors import SandboxUnavailable
 from .files import plain_name
 from .limits import SandboxLimits
 from .outputs import ExecResult, Image, Logs, Output
-from .probe import Verdict
-from .sandbox import WALLS, Sandbox
+from .probe import WALLS, Verdict
+from .sandbox import Sandbox
 from .session import KernelSession
 
 __all__ = [

@@ -5,13 +5,18 @@ Namespaces for users, processes, network, IPC and host name; a root of its own, 
 """
 
 import os
+import re
+import shutil
+import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
+from .errors import SandboxUnavailable
 from .inside import seccomp
 from .jail import DATA, INSIDE, Jail
+from .wall import Command, Wall, need_filter
 
 HOME = "/home/sandbox"
 SCRATCH = ("/dev/shm", "/tmp", HOME)  # noqa: S108
@@ -24,13 +29,35 @@ _LINKS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 READ_ONLY = ("/", "/usr", "/etc", "/dev", "/run", _BOOT, "/mnt", "/proc/sys/kernel")
 """Where the canary must not be able to create a file."""
 
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """A process to start."""
-
-    argv: list[str]
-    pass_fds: tuple[int, ...]
+_MESSAGES = (
+    (
+        r"loopback: Failed|uid map: Permission denied",
+        (
+            "AppArmor lets no ordinary program use user namespaces: install a profile for bwrap (Ubuntu: "
+            "apt-get install apparmor-profiles && ln -s /usr/share/apparmor/extra-profiles/bwrap-userns-restrict "
+            "/etc/apparmor.d/ && systemctl reload apparmor) or set kernel.apparmor_restrict_unprivileged_userns=0"
+        ),
+    ),
+    (
+        r"namespace failed|No permissions to creat|uid map|Operation not permitted.*userns|user namespaces",
+        (
+            "the system refuses user namespaces: set kernel.unprivileged_userns_clone=1 and a "
+            "user.max_user_namespaces above 0; in a container see docker/compose.yaml, the hardened profile"
+        ),
+    ),
+    (
+        r"mount proc|/proc",
+        "the container hides parts of /proc: start it with --security-opt systempaths=unconfined",
+    ),
+    (
+        r"make / slave|mount tmpfs|pivot_root|remount|bind mount",
+        (
+            "the container may not mount: start it with --security-opt apparmor=unconfined and a seccomp profile that "
+            "allows mount and pivot_root"
+        ),
+    ),
+    (r"Unknown option", "this bubblewrap is too old: 0.8 or newer is needed"),
+)
 
 
 def environment(jail: Jail) -> dict[str, str]:
@@ -153,17 +180,48 @@ def arguments(jail: Jail) -> list[str]:
     ]
 
 
-@contextmanager
-def command(bwrap: str, jail: Jail) -> Iterator[Command]:
-    """The command to start; its descriptors live as long as the context.
+class Bubblewrap(Wall):
+    """Jails that bubblewrap builds."""
 
-    The options travel through a descriptor: a command line can be read by everybody, also in the jail.
-    """
-    with _memory(seccomp.assemble()) as filter_fd:
-        options = [*arguments(jail), "--seccomp", str(filter_fd)]
-        with _memory(b"".join(option.encode() + b"\0" for option in options)) as options_fd:
-            python = [str(jail.interpreter.executable), "-s", "-P", f"{_BOOT}/boot.py"]
-            yield Command([bwrap, "--args", str(options_fd), "--", *python], (filter_fd, options_fd))
+    name = "bubblewrap"
+    scratch = SCRATCH
+    messages = _MESSAGES
+
+    def __init__(self) -> None:
+        self._program = find()
+
+    @contextmanager
+    def command(self, jail: Jail) -> Iterator[Command]:
+        """The options travel through a descriptor: a command line can be read by everybody, also in the jail."""
+        with _memory(seccomp.assemble()) as filter_fd:
+            options = [*arguments(jail), "--seccomp", str(filter_fd)]
+            with _memory(b"".join(option.encode() + b"\0" for option in options)) as options_fd:
+                python = [str(jail.interpreter.executable), "-s", "-P", f"{_BOOT}/boot.py"]
+                argv = [self._program, "--args", str(options_fd), "--", *python]
+                yield Command(argv, {}, pass_fds=(filter_fd, options_fd))
+
+    def end(self, process: subprocess.Popen[bytes]) -> None:
+        """Kill the jail's first process, with which the system kills all others.
+
+        The outer bubblewrap, which waits for it, then ends only when nothing of the jail is left.
+        """
+        if not _kill_child(process.pid):
+            process.kill()
+
+
+def find() -> str:
+    """Bubblewrap's path, of a version that knows our options."""
+    need_filter()
+    path = shutil.which("bwrap")
+    if path is None:
+        raise SandboxUnavailable(
+            "The code interpreter needs bubblewrap, which is not installed: apt-get install bubblewrap."
+        )
+    said = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=10).stdout  # noqa: S603
+    numbers = [int(n) for n in re.findall(r"\d+", said)[:2]]
+    if numbers < [0, 8]:
+        raise SandboxUnavailable(f"The code interpreter needs bubblewrap 0.8 or newer, found {said.strip()!r}.")
+    return path
 
 
 @contextmanager
@@ -175,3 +233,22 @@ def _memory(content: bytes) -> Iterator[int]:
         yield fd
     finally:
         os.close(fd)
+
+
+def _kill_child(pid: int) -> bool:
+    """Kill a process's only child, surely that one: a pidfd cannot name a successor of the same number."""
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    try:
+        named = children.read_text().split()
+        fd = os.pidfd_open(int(named[0]))
+    except (OSError, IndexError, AttributeError):
+        return False
+    try:
+        if children.read_text().split() != named:
+            return False
+        signal.pidfd_send_signal(fd, signal.SIGKILL)
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return True

@@ -2,22 +2,20 @@
 
 import os
 import time
-import uuid
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
 import zmq.asyncio
-from jupyter_client.kernelspec import KernelSpec
 
-from .bubblewrap import SCRATCH
 from .channels import Channels, Message, ProtocolError
 from .errors import SandboxUnavailable
 from .excess import Excess
 from .folders import delete_tree
 from .jail import DATA, Jail
-from .provisioner import BubblewrapProvisioner, UnsafeLocalProvisioner, WalledProvisioner
+from .provisioner import WalledProvisioner
+from .wall import Wall
 
 _MOMENT = 0.005
 _ECHO = 0.3
@@ -29,32 +27,13 @@ _ARGUMENTS = ("--HistoryManager.enabled=False", "--InteractiveShellApp.ignore_cw
 _PREPARE = "import sys; sys.path.append({data!r}); del sys"
 
 
-@dataclass(frozen=True, slots=True)
-class Wall:
-    """The wall that kernels are started behind."""
-
-    name: str
-    bwrap: str | None = None
-
-    def provisioner(self, jail: Jail) -> WalledProvisioner:
-        """What starts and ends the process of a jail."""
-        spec = KernelSpec(argv=[str(jail.interpreter.executable)], display_name="Understudy", language="python")
-        common = {"kernel_id": str(uuid.uuid4()), "kernel_spec": spec}
-        if self.bwrap is not None:
-            return BubblewrapProvisioner(jail, self.bwrap, **common)
-        return UnsafeLocalProvisioner(jail, **common)
-
-    def sees(self, path: Path, name: str) -> str:
-        """How a folder of ours is called on the other side of the wall."""
-        return name if self.bwrap is not None else str(path)
-
-
 class Kernel:
     """A kernel that listens. Made by `start` only."""
 
-    def __init__(self, jail: Jail, provisioner: WalledProvisioner, channels: Channels) -> None:
+    def __init__(self, wall: Wall, jail: Jail, channels: Channels) -> None:
+        self._wall = wall
         self._jail = jail
-        self._provisioner = provisioner
+        self._provisioner = WalledProvisioner(wall, jail)
         self.channels = channels
         self.started_at = time.monotonic()
         self.struck: Excess | None = None
@@ -70,7 +49,7 @@ class Kernel:
         folder = wall.sees(jail.sockets, "/run/k")
         channels.write_connection_file(folder)
         jail = replace(jail, arguments=("-f", f"{folder}/c.json", *_ARGUMENTS))
-        kernel = cls(jail, wall.provisioner(jail), channels)
+        kernel = cls(wall, jail, channels)
         try:
             await kernel._provisioner.launch_kernel([])
             with anyio.fail_after(jail.limits.start_timeout):
@@ -133,7 +112,7 @@ class Kernel:
     @property
     def scratch(self) -> tuple[str, ...]:
         """The jail's own file systems in memory."""
-        return SCRATCH if isinstance(self._provisioner, BubblewrapProvisioner) else ()
+        return self._wall.scratch
 
     def strike(self, excess: Excess) -> None:
         """Kill it for what its jail uses, without waiting."""

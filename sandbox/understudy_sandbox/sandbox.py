@@ -4,6 +4,7 @@ import functools
 import hashlib
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
@@ -16,9 +17,10 @@ from .folders import RunFolders, delete_tree
 from .interpreter import Interpreter, inspect
 from .jail import DATA, Jail, uid_of
 from .limits import SandboxLimits
-from .probe import OFF, UNSAFE, Verdict, build_fonts, find_bubblewrap, release_canary
+from .probe import LADDER, MAKERS, OFF, OTHERWISE, WALLS, Verdict, build_fonts, release_canary
 from .session import KernelSession
 from .transcript import Names
+from .wall import Wall
 from .watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("understudy")
 
-WALLS = ("auto", "bubblewrap", "unsafe-local", "off")
 _CANARY = "00c0ffee"
 _SWEEP, _SHORTEST = 5.0, 0.05
 
@@ -48,7 +49,7 @@ class Sandbox:
         self._lock = anyio.Lock()
         self._verdict: Verdict | None = None
         self._interpreter: Interpreter | None = None
-        self._bwrap: str | None = None
+        self._wall: Wall | None = None
         self._folders: RunFolders | None = None
         self._context: zmq.asyncio.Context | None = None
         # A session exists while somebody holds it or while its kernel lives, so a key never has two.
@@ -71,32 +72,42 @@ class Sandbox:
         try:
             self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._interpreter = inspect(self._python)
-            if self._wanted == "unsafe-local":
-                return Verdict("unsafe-local", UNSAFE)
-            self._try_bubblewrap(self._interpreter)
+            return self._choose(self._interpreter)
         except SandboxUnavailable as error:
             return Verdict(None, str(error))
         except OSError as error:
             return Verdict(None, f"The code interpreter cannot prepare its folders ({error}): make them writable.")
-        return Verdict("bubblewrap", None)
 
-    def _try_bubblewrap(self, interpreter: Interpreter) -> None:
-        bwrap = find_bubblewrap()
-        run = self._run_folder()
-        try:
-            release_canary(bwrap, interpreter, self._limits, run, uid_of(_CANARY))
-        finally:
-            delete_tree(run)
-        self._bwrap = bwrap
-        self._prepare_fonts(bwrap, interpreter)
+    def _choose(self, interpreter: Interpreter) -> Verdict:
+        refused = []
+        for name in LADDER if self._wanted == "auto" else (self._wanted,):
+            try:
+                self._wall = self._build(MAKERS[name], interpreter)
+            except SandboxUnavailable as error:
+                refused.append(str(error))
+            else:
+                return Verdict(name, self._wall.warning)
+        return Verdict(None, " ".join((*refused, OTHERWISE)))
 
-    def _prepare_fonts(self, bwrap: str, interpreter: Interpreter) -> None:
+    def _build(self, make: Callable[[], Wall], interpreter: Interpreter) -> Wall:
+        """A wall that held when it was tried."""
+        wall = make()
+        if wall.warning is None:
+            run = self._run_folder()
+            try:
+                release_canary(wall, interpreter, self._limits, run, uid_of(_CANARY))
+            finally:
+                delete_tree(run)
+            self._prepare_fonts(wall, interpreter)
+        return wall
+
+    def _prepare_fonts(self, wall: Wall, interpreter: Interpreter) -> None:
         folder = self._fonts_folder(interpreter)
         if folder is None or any(folder.iterdir()):
             return
         run = self._run_folder()
         try:
-            fonts = build_fonts(bwrap, interpreter, self._limits, run, uid_of(_CANARY))
+            fonts = build_fonts(wall, interpreter, self._limits, run, uid_of(_CANARY))
         finally:
             delete_tree(run)
         if fonts is not None:
@@ -149,22 +160,23 @@ class Sandbox:
 
     def _names(self, files: SessionFiles) -> Names:
         assert self._interpreter is not None
+        assert self._wall is not None
         roots = sorted(map(str, self._interpreter.roots), key=len, reverse=True)
-        everywhere = {} if self._bwrap else {str(files.data): DATA}
+        everywhere = {} if self._wall.rooted else {str(files.data): DATA}
         return Names(everywhere, {root: "/opt/python" for root in roots if root != "/usr"})
 
     async def _start_kernel(self, key: str, files: SessionFiles, session: KernelSession) -> "Kernel":
         from .channels import make_context
-        from .kernel import Kernel, Wall
+        from .kernel import Kernel
 
         self._check_open()
         await self._make_room()
         if self._context is None:
             self._context = make_context()
-        wall = Wall("bubblewrap" if self._bwrap else "unsafe-local", self._bwrap)
+        assert self._wall is not None
         self._starting += 1
         try:
-            kernel = await Kernel.start(wall, self._jail(files), self._context)
+            kernel = await Kernel.start(self._wall, self._jail(files), self._context)
         finally:
             self._starting -= 1
         self._live[key] = session

@@ -1,0 +1,97 @@
+"""What all walls have in common: how a process is started behind one, how all of it ends, what is said of failures."""
+
+import platform
+import re
+import subprocess
+import sys
+from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from .errors import SandboxUnavailable
+from .inside.seccomp import ARCHITECTURES
+from .jail import Jail
+
+_MESSAGES = (
+    (
+        r"execvp .*|Permission denied|No such file",
+        "the interpreter is not readable behind the wall: name one that every user may read with --sandbox-python",
+    ),
+    (
+        r"ModuleNotFoundError|ImportError",
+        (
+            "the kernel cannot be imported behind the wall: pip install ipykernel pandas matplotlib "
+            "into the Python that --sandbox-python names"
+        ),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A process to start."""
+
+    argv: list[str]
+    environment: dict[str, str]
+    pass_fds: tuple[int, ...] = ()
+    folder: Path | None = None
+    """Where it starts, if that matters."""
+
+
+class Wall(ABC):
+    """One way to run a jail apart from the host; making one raises SandboxUnavailable where it cannot be."""
+
+    name: ClassVar[str]
+    warning: ClassVar[str | None] = None
+    """What its users must know, if it is less than a wall."""
+    rooted: ClassVar[bool] = True
+    """Whether a jail has a root of its own, where our folders have other names."""
+    scratch: ClassVar[tuple[str, ...]] = ()
+    """File systems in memory that each jail has to itself, by their names inside."""
+    messages: ClassVar[tuple[tuple[str, str], ...]] = ()
+    """Patterns of what it may say when it cannot start a jail, each with the remedy."""
+
+    @abstractmethod
+    def command(self, jail: Jail) -> AbstractContextManager[Command]:
+        """What to start for a jail; descriptors in it live as long as the context."""
+
+    @abstractmethod
+    def end(self, process: subprocess.Popen[bytes]) -> None:
+        """Kill everything behind the wall, without waiting; the process is what was started."""
+
+    def sees(self, path: Path, name: str) -> str:
+        """How a folder of ours is called on the other side: by this name, where there is a root for it."""
+        return name if self.rooted else str(path)
+
+    def run(self, jail: Jail) -> "subprocess.CompletedProcess[str]":
+        """Run one of the short roles to its end."""
+        with self.command(jail) as command:
+            try:
+                return subprocess.run(  # noqa: S603 - our own command line
+                    command.argv,
+                    env=command.environment,
+                    pass_fds=command.pass_fds,
+                    cwd=command.folder,
+                    capture_output=True,
+                    text=True,
+                    timeout=60,
+                )
+            except subprocess.TimeoutExpired:
+                return subprocess.CompletedProcess(command.argv, 1, "", "it did not end within a minute")
+
+    def explain(self, message: str) -> str:
+        """The remedy for what was said when a jail could not start."""
+        for pattern, remedy in (*self.messages, *_MESSAGES):
+            if re.search(pattern, message):
+                return remedy
+        return "see the message"
+
+
+def need_filter() -> None:
+    """Raise SandboxUnavailable where there is no system call filter for this machine."""
+    if not sys.platform.startswith("linux"):
+        raise SandboxUnavailable("The code interpreter's wall needs Linux: run the server there.")
+    if platform.machine() not in ARCHITECTURES:
+        raise SandboxUnavailable(f"The code interpreter's wall knows no {platform.machine()} processor.")
