@@ -1,26 +1,19 @@
 """The composition root: settings in, application out."""
 
-import itertools
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
 from fastapi import FastAPI
-from sqlmodel import Session, col, select
 
-from understudy import __version__, clock, crud, exceptions, openapi, tables
-from understudy import vector_stores as store_rows
+from understudy import __version__, exceptions, openapi
 from understudy.auth import Gate
 from understudy.azure import AzurePaths
 from understudy.chat_models.base import ChatModel
 from understudy.chat_models.offline import OfflineModel
 from understudy.chat_models.upstream import Upstream
-from understudy.database import Database
-from understudy.errors import NotFoundError
-from understudy.file_storage import FileStorage
-from understudy.ingestion import Ingestion
-from understudy.retrieval_folder import RetrievalFolder
+from understudy.house import Ground, open_house
 from understudy.routes import (
     assistants,
     chat_completions,
@@ -37,14 +30,8 @@ from understudy.routes import (
     vector_store_files,
     vector_stores,
 )
-from understudy.runs.code_interpreter import CodeInterpreter
-from understudy.runs.executor import RunExecutor
-from understudy.runs.file_search import FileSearch
-from understudy.runs.lifecycle import mend_after_crash
-from understudy.services import Services
 from understudy.settings import Settings
 from understudy.supervisor import Supervisor
-from understudy.vector_search import VectorSearch
 from understudy_sandbox import Sandbox, SandboxLimits
 
 log = logging.getLogger("understudy")
@@ -58,8 +45,11 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
-        async with AsyncExitStack() as stack:
-            app.state.services = await _open(settings, chat_model, stack)
+        async with _lay(settings, chat_model) as ground, open_house(settings, ground) as services:
+            if services.retrieval.hint:
+                log.warning("file search: %s", services.retrieval.hint)
+            app.state.services = services
+            app.state.drain = services.executor.drain
             yield
 
     app = FastAPI(
@@ -89,46 +79,20 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-async def _open(settings: Settings, chat_model: ChatModel, stack: AsyncExitStack) -> Services:
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    database = Database(settings.database)
-    stack.callback(database.close)
-    database.migrate()
-    storage = FileStorage(settings.data_dir)
-    stack.push_async_callback(chat_model.aclose)
-    sandbox = _sandbox(settings)
-    stack.push_async_callback(sandbox.aclose)
-    supervisor = Supervisor()
-    retrieval = RetrievalFolder(settings, supervisor)
-    stack.push_async_callback(retrieval.aclose)
-    await stack.enter_async_context(supervisor)
-    ingestion = Ingestion(database, storage, retrieval, supervisor)
-    vector_search = VectorSearch(database, retrieval)
-    code_interpreter = CodeInterpreter(sandbox, database, storage)
-    file_search = FileSearch(vector_search, ingestion, database)
-    executor = RunExecutor(settings, database, supervisor, chat_model, storage, code_interpreter, file_search)
-    services = Services(
-        settings,
-        database,
-        storage,
-        chat_model,
-        sandbox,
-        retrieval,
-        ingestion,
-        vector_search,
-        code_interpreter,
-        executor,
-    )
-    await _resume(services)
-    ingestion.start()
-    supervisor.start("sweeper", lambda: _sweep(services))
-    supervisor.start("sandbox probe", lambda: _probe(sandbox))
-    supervisor.start("sandbox watchdog", sandbox.watch)
-    if isinstance(chat_model, Upstream):
-        supervisor.start("upstream probe", partial(_probe_upstream, chat_model))
-    if retrieval.hint:
-        log.warning("file search: %s", retrieval.hint)
-    return services
+@asynccontextmanager
+async def _lay(settings: Settings, chat_model: ChatModel) -> AsyncGenerator[Ground, None]:
+    """What is shared by whoever the server serves."""
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(chat_model.aclose)
+        sandbox = _sandbox(settings)
+        stack.push_async_callback(sandbox.aclose)
+        supervisor = await stack.enter_async_context(Supervisor())
+        supervisor.start("sandbox probe", lambda: _probe(sandbox))
+        supervisor.start("sandbox watchdog", sandbox.watch)
+        upstream = chat_model if isinstance(chat_model, Upstream) else None
+        if upstream is not None:
+            supervisor.start("upstream probe", partial(_probe_upstream, upstream))
+        yield Ground(chat_model, upstream, sandbox)
 
 
 def _sandbox(settings: Settings) -> Sandbox:
@@ -146,13 +110,6 @@ def _sandbox(settings: Settings) -> Sandbox:
     )
 
 
-async def _resume(services: Services) -> None:
-    """Mend what the last stop broke off, and go on with the runs that were queued."""
-    for run_id in await services.database.write(mend_after_crash):
-        services.executor.start(run_id)
-    await services.storage.keep_only(await services.database.read(_contents))
-
-
 async def _probe(sandbox: Sandbox) -> None:
     verdict = await sandbox.probe()
     if verdict.hint:
@@ -164,43 +121,3 @@ async def _probe(sandbox: Sandbox) -> None:
 async def _probe_upstream(upstream: Upstream) -> None:
     if hint := await upstream.probe():
         log.warning("upstream: %s", hint)
-
-
-async def _sweep(services: Services) -> None:
-    """Do what has fallen due: runs, files, uploads and vector stores expire, old tombstones go."""
-    for tick in itertools.count():
-        await clock.sleep(_SWEEP_SECONDS)
-        try:
-            await services.executor.expire_due()
-            await _expire_files(services)
-            await uploads.expire_due(services)
-            await _expire_stores(services)
-            if tick % _TOMBSTONE_SECONDS == 0:
-                oldest = clock.now() - _TOMBSTONE_SECONDS
-                await services.database.write(partial(crud.forget_tombstones, older_than=oldest))
-        except Exception:
-            # A full disk, a database that is away: the next tick tries again.
-            log.exception("what fell due could not be done")
-
-
-async def _expire_files(services: Services) -> None:
-    for file_id in await services.database.read(_expired_files):
-        try:
-            await files.remove(services, file_id)
-        except NotFoundError:
-            log.debug("%s was deleted when it expired", file_id)
-
-
-async def _expire_stores(services: Services) -> None:
-    if await services.database.read(store_rows.any_due):
-        for store_id, seqs in (await services.database.write(store_rows.sweep)).items():
-            await services.ingestion.forget_store(store_id, seqs)
-
-
-def _contents(session: Session) -> set[str]:
-    return {content_id for table in (tables.File, tables.UploadPart) for content_id in session.exec(select(table.id))}
-
-
-def _expired_files(session: Session) -> list[str]:
-    due = select(tables.File.id).where(col(tables.File.expires_at) <= clock.now())
-    return list(session.exec(due).all())

@@ -1,18 +1,59 @@
 """Ids with the API's prefixes, and suffixes of alphanumerics or, for some, hexadecimal digits."""
 
+import random
 import secrets
 import string
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 _ALPHABET = string.ascii_letters + string.digits
+_HEX = "0123456789abcdef"
 _SUFFIX_LENGTHS = {"file": 22}
 _SEPARATORS = {"file": "-"}
 _HEXADECIMAL = ("vs", "vsfb", "upload", "part")
 
 
+class Ids:
+    """Where ids come from: chance, or a seed, from which the same ones come in the same order."""
+
+    def __init__(self) -> None:
+        self._seed: str | None = None
+        self._drawn: Counter[str] = Counter()
+
+    def seed(self, seed: str | None) -> None:
+        """Begin again from a seed; None goes back to chance."""
+        self._seed = seed
+        self._drawn.clear()
+
+    def suffix(self, prefix: str, alphabet: str, length: int) -> str:
+        """The next suffix of a prefix; each prefix counts for itself, so that runs side by side do not matter."""
+        if self._seed is None:
+            return "".join(secrets.choice(alphabet) for _ in range(length))
+        self._drawn[prefix] += 1
+        source = random.Random(f"{self._seed} {prefix} {self._drawn[prefix]}")
+        return "".join(source.choices(alphabet, k=length))
+
+
+_CHANCE = Ids()
+_current: ContextVar[Ids] = ContextVar("ids", default=_CHANCE)
+
+
+@contextmanager
+def using(ids: Ids) -> Iterator[None]:
+    """Give the block, and every task that begins in it, another source of ids."""
+    token = _current.set(ids)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
 def new_id(prefix: str) -> str:
     """A fresh id such as `thread_` and 24 alphanumerics (`file-` and 22, `vs_` and 32, as the hosted API's)."""
+    source = _current.get()
     if prefix in _HEXADECIMAL:
-        return f"{prefix}_{secrets.token_hex(16)}"
-    length = _SUFFIX_LENGTHS.get(prefix, 24)
-    suffix = "".join(secrets.choice(_ALPHABET) for _ in range(length))
+        return f"{prefix}_{source.suffix(prefix, _HEX, 32)}"
+    suffix = source.suffix(prefix, _ALPHABET, _SUFFIX_LENGTHS.get(prefix, 24))
     return f"{prefix}{_SEPARATORS.get(prefix, '_')}{suffix}"

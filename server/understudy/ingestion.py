@@ -11,7 +11,7 @@ from anyio import CancelScope
 from sqlalchemy import update
 from sqlmodel import Session, col, select
 
-from understudy import clock, tables, vector_stores
+from understudy import tables, vector_stores
 from understudy.database import Database
 from understudy.file_storage import FileStorage
 from understudy.retrieval_folder import RetrievalFolder
@@ -103,7 +103,7 @@ class Ingestion:
                 await self._work_off()
             except Exception:
                 log.exception("ingestion stopped and begins again")
-                await clock.sleep(_PAUSES[-1])
+                await anyio.sleep(_PAUSES[-1])
 
     async def _work_off(self) -> None:
         self._slots = anyio.Semaphore(_AT_ONCE)
@@ -139,7 +139,7 @@ class Ingestion:
         except Exception:
             # The database or the disk: the row is still in progress, and is taken again.
             log.exception("%s could not be ingested into %s", member.file_id, member.store_id)
-            await clock.sleep(_PAUSES[0])
+            await anyio.sleep(_PAUSES[0])
         finally:
             del self._in_hand[member]
             self._slots.release()
@@ -172,7 +172,7 @@ class Ingestion:
                 return await retrieval.ingest(member, self._storage.path(member.file_id))
             except EmbeddingError as error:
                 log.warning("%s waits for the embedding model: %s", member.file_id, error)
-                await clock.sleep(pause)
+                await anyio.sleep(pause)
         return await retrieval.ingest(member, self._storage.path(member.file_id))
 
     async def _fail(self, member: Member, code: str, message: str) -> bool:

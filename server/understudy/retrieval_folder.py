@@ -2,6 +2,7 @@
 
 import importlib.util
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import anyio
@@ -54,8 +55,12 @@ def make_embedder(settings: Settings) -> "Embedder | None":
 class RetrievalFolder:
     """Where retrieval keeps what it knows. Which model embeds is decided once, at the start."""
 
-    def __init__(self, settings: Settings, supervisor: Supervisor) -> None:
+    def __init__(
+        self, settings: Settings, supervisor: Supervisor, lent: "Callable[[], Embedder | None] | None" = None
+    ) -> None:
         self._settings = settings
+        self._lent = lent
+        """Gives an embedder that several folders share, and that none of them closes."""
         self._supervisor = supervisor
         self._root = settings.data_dir / "retrieval"
         self._opening = anyio.Lock()
@@ -82,7 +87,8 @@ class RetrievalFolder:
     def _open(self) -> "Retrieval":
         from understudy_retrieval import Retrieval
 
-        retrieval = Retrieval(self._root, make_embedder(self._settings), chroma_url=self._settings.chroma_url)
+        embedder = self._lent() if self._lent else make_embedder(self._settings)
+        retrieval = Retrieval(self._root, embedder, chroma_url=self._settings.chroma_url)
         retrieval.open()
         return retrieval
 
@@ -91,5 +97,5 @@ class RetrievalFolder:
         if self._retrieval is None:
             return
         await self._retrieval.aclose()
-        if close := getattr(self._retrieval.embedder, "close", None):
+        if self._lent is None and (close := getattr(self._retrieval.embedder, "close", None)):
             close()

@@ -9,10 +9,9 @@ import re
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import uvicorn
@@ -21,9 +20,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from understudy import __version__
 from understudy.database import Database, NewerSchemaError
 from understudy.settings import Settings, StartError, UsageError, unknown_variables
-
-if TYPE_CHECKING:
-    from understudy.services import Services
 
 log = logging.getLogger("understudy")
 _GRACE_SECONDS = 3
@@ -75,7 +71,7 @@ def _run(settings: Settings, listener: socket.socket) -> None:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     model = settings.shown_upstream or "none: the offline model answers (give --upstream URL)"
     log.info("Understudy %s, data in %s, upstream %s", __version__, settings.data_dir, model)
-    server.services = lambda: app.state.services
+    server.drain = lambda: app.state.drain(_GRACE_SECONDS - 1)
     server.address = f"http://{host}:{settings.port}"
     for ending in (signal.SIGINT, signal.SIGTERM):
         # uvicorn raises the signal again once it has shut down in good order; that order is an exit code of 0.
@@ -89,12 +85,12 @@ class _Server(uvicorn.Server):
     """Says where it listens once it does; the first line that waits for a server can wait for."""
 
     address = ""
-    services: "Callable[[], Services]"
+    drain: Callable[[], Awaitable[None]]
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         # uvicorn cuts connections before the application hears of the end: runs end first, and their streams with them.
         log.info("stopping")
-        await self.services().executor.drain(_GRACE_SECONDS - 1)
+        await self.drain()
         await super().shutdown(sockets=sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:

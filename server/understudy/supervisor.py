@@ -19,10 +19,14 @@ class Task:
         self.scope = CancelScope()
         self._ended = Event()
 
+    async def wait(self) -> None:
+        """Wait until the work has ended."""
+        await self._ended.wait()
+
     async def cancel(self) -> None:
         """End the work and wait until it has ended."""
         self.scope.cancel()
-        await self._ended.wait()
+        await self.wait()
 
 
 class Supervisor:

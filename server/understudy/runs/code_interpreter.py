@@ -24,14 +24,16 @@ _SUFFIXES = {"image/png": ".png", "image/jpeg": ".jpg"}
 class CodeInterpreter:
     """Runs code for threads. Raises SandboxUnavailable where there is no wall to run it behind."""
 
-    def __init__(self, sandbox: Sandbox, database: Database, storage: FileStorage) -> None:
+    def __init__(self, sandbox: Sandbox, database: Database, storage: FileStorage, realm: str = "") -> None:
         self._sandbox = sandbox
+        self._realm = realm
+        """Before a thread's id: other houses with threads of the same ids may share the sandbox."""
         self._database = database
         self._storage = storage
 
     async def run(self, thread_id: str, code: str, files: dict[str, str], on_output: Callable[[JSON], None]) -> None:
         """Run `code` with `files` (ids by name) in /mnt/data; `on_output` gets each output as it happens."""
-        session = await self._sandbox.session(thread_id)
+        session = await self._sandbox.session(self._realm + thread_id)
         for name, file_id in files.items():
             try:
                 await session.add_file(name, self._storage.path(file_id))
@@ -49,7 +51,7 @@ class CodeInterpreter:
 
     async def keep_file(self, thread_id: str, name: str, max_bytes: int) -> tables.File | None:
         """Copy a file that the code left in /mnt/data; None where there is none of that name and size."""
-        session: KernelSession = await self._sandbox.session(thread_id)
+        session: KernelSession = await self._sandbox.session(self._realm + thread_id)
         try:
             source = await to_thread.run_sync(session.open_file, name)
         except (OSError, ValueError):
@@ -61,7 +63,7 @@ class CodeInterpreter:
 
     async def forget(self, thread_id: str) -> None:
         """The thread is gone: so are its kernel and its files."""
-        await self._sandbox.discard(thread_id)
+        await self._sandbox.discard(self._realm + thread_id)
 
     async def _keep_image(self, image: Image) -> str:
         file_id = new_id("file")

@@ -126,8 +126,8 @@ class RunExecutor:
     async def drain(self, seconds: float) -> None:
         """Give the runs at work that long to end, then end them: the server stops."""
         with anyio.move_on_after(seconds):
-            while self._legs:
-                await clock.sleep(0.05)
+            while leg := next(iter(self._legs.values()), None):
+                await leg.ended()
         for leg in list(self._legs.values()):
             if leg.task is not None:
                 await leg.task.cancel()
@@ -154,6 +154,11 @@ class _Leg:
         self._turn: Turn | None = None
         self.task: Task | None = None
         self.ending: Ending | None = None
+
+    async def ended(self) -> None:
+        """Wait until it has nothing more to do."""
+        if self.task is not None:
+            await self.task.wait()
 
     async def execute(self) -> None:
         """Run, and leave a terminal state or `requires_action` whatever happens."""

@@ -1,0 +1,140 @@
+"""A house: the services over one data folder, opened, kept in order and closed together."""
+
+import itertools
+import logging
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio
+from sqlmodel import Session, col, select
+
+from understudy import clock, crud, tables
+from understudy import vector_stores as store_rows
+from understudy.chat_models.base import ChatModel
+from understudy.chat_models.upstream import Upstream
+from understudy.database import Database
+from understudy.errors import NotFoundError
+from understudy.file_storage import FileStorage
+from understudy.ingestion import Ingestion
+from understudy.retrieval_folder import RetrievalFolder
+from understudy.routes import files, uploads
+from understudy.runs.code_interpreter import CodeInterpreter
+from understudy.runs.executor import RunExecutor
+from understudy.runs.file_search import FileSearch
+from understudy.runs.lifecycle import mend_after_crash
+from understudy.services import Services
+from understudy.settings import Settings
+from understudy.supervisor import Supervisor
+from understudy.vector_search import VectorSearch
+from understudy_sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from understudy_retrieval.embedding.base import Embedder
+
+log = logging.getLogger("understudy")
+_SWEEP_SECONDS = 1.0
+_TOMBSTONE_SECONDS = 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What houses stand on; it is there before them and after them."""
+
+    chat_model: ChatModel
+    upstream: Upstream | None
+    sandbox: Sandbox
+    embedder: "Callable[[], Embedder | None] | None" = None
+    """Gives the one that they share; without it each has its own."""
+
+
+@asynccontextmanager
+async def open_house(settings: Settings, ground: Ground, realm: str = "") -> AsyncGenerator[Services, None]:
+    """The services over the settings' data folder; `realm` tells its threads from those of other houses."""
+    async with AsyncExitStack() as stack:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        database = Database(settings.database)
+        stack.callback(database.close)
+        database.migrate()
+        storage = FileStorage(settings.data_dir)
+        supervisor = Supervisor()
+        retrieval = RetrievalFolder(settings, supervisor, ground.embedder)
+        stack.push_async_callback(retrieval.aclose)
+        await stack.enter_async_context(supervisor)
+        ingestion = Ingestion(database, storage, retrieval, supervisor)
+        vector_search = VectorSearch(database, retrieval)
+        code_interpreter = CodeInterpreter(ground.sandbox, database, storage, realm)
+        file_search = FileSearch(vector_search, ingestion, database)
+        executor = RunExecutor(
+            settings, database, supervisor, ground.chat_model, storage, code_interpreter, file_search
+        )
+        services = Services(
+            settings=settings,
+            database=database,
+            storage=storage,
+            chat_model=ground.chat_model,
+            upstream=ground.upstream,
+            sandbox=ground.sandbox,
+            retrieval=retrieval,
+            ingestion=ingestion,
+            vector_search=vector_search,
+            code_interpreter=code_interpreter,
+            executor=executor,
+        )
+        await _resume(services)
+        ingestion.start()
+        supervisor.start("sweeper", lambda: _keep_sweeping(services))
+        yield services
+
+
+async def _resume(services: Services) -> None:
+    """Mend what the last stop broke off, and go on with the runs that were queued."""
+    for run_id in await services.database.write(mend_after_crash):
+        services.executor.start(run_id)
+    await services.storage.keep_only(await services.database.read(_contents))
+
+
+async def _keep_sweeping(services: Services) -> None:
+    for tick in itertools.count():
+        await anyio.sleep(_SWEEP_SECONDS)
+        try:
+            await sweep(services)
+            if tick % _TOMBSTONE_SECONDS == 0:
+                oldest = clock.now() - _TOMBSTONE_SECONDS
+                await services.database.write(partial(crud.forget_tombstones, older_than=oldest))
+        except Exception:
+            # A full disk, a database that is away: the next tick tries again.
+            log.exception("what fell due could not be done")
+
+
+async def sweep(services: Services) -> None:
+    """Do what has fallen due: runs, files, uploads and vector stores expire."""
+    await services.executor.expire_due()
+    await _expire_files(services)
+    await uploads.expire_due(services)
+    await _expire_stores(services)
+
+
+async def _expire_files(services: Services) -> None:
+    for file_id in await services.database.read(_expired_files):
+        try:
+            await files.remove(services, file_id)
+        except NotFoundError:
+            log.debug("%s was deleted when it expired", file_id)
+
+
+async def _expire_stores(services: Services) -> None:
+    if await services.database.read(store_rows.any_due):
+        for store_id, seqs in (await services.database.write(store_rows.sweep)).items():
+            await services.ingestion.forget_store(store_id, seqs)
+
+
+def _contents(session: Session) -> set[str]:
+    return {content_id for table in (tables.File, tables.UploadPart) for content_id in session.exec(select(table.id))}
+
+
+def _expired_files(session: Session) -> list[str]:
+    due = select(tables.File.id).where(col(tables.File.expires_at) <= clock.now())
+    return list(session.exec(due).all())
