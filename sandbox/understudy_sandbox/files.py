@@ -102,7 +102,7 @@ class SessionFiles:
         """
         name = plain_name(name)
         info = source.stat()
-        mark = [str(source), info.st_size, info.st_mtime_ns]
+        mark = [source.name, info.st_size, info.st_mtime_ns]
         ledger = self._read_ledger()
         self.make()
         with self._open_data() as folder:
@@ -126,6 +126,26 @@ class SessionFiles:
             with suppress(OSError):
                 os.unlink(temporary, dir_fd=folder)
             raise
+
+    def copy_from(self, other: "SessionFiles") -> None:
+        """Copy another session's folders and regular files. To be used only before this session has a kernel."""
+        if not other.data.exists():
+            return
+        self.make()
+        for path in other.snapshot().marks:
+            target = self.data / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with other.open(path) as original, target.open("wb") as copy:
+                shutil.copyfileobj(original, copy, 1 << 20)
+            self._give(target)
+        self._write_ledger(other._read_ledger())
+        if other.had_kernel:
+            self.remember_kernel()
+
+    def _give(self, path: Path) -> None:
+        if self.uid is not None:
+            for one in (path, *path.relative_to(self.data).parents):
+                os.chown(self.data / one, self.uid, self.uid)
 
     def open(self, name: str) -> BinaryIO:
         """Open a regular file; FileNotFoundError for whatever else the name leads to."""

@@ -228,6 +228,10 @@ class Sandbox:
             await session.close()
         await anyio.to_thread.run_sync(self._files(key).delete)
 
+    async def copy_files(self, key: str, target: str) -> None:
+        """Give a session that has not begun the files of another; what is no regular file stays behind."""
+        await anyio.to_thread.run_sync(self._files(target).copy_from, self._files(key))
+
     async def aclose(self) -> None:
         """End all kernels; the files stay."""
         self._closed = True

@@ -14,6 +14,7 @@ from understudy.chat_models.base import ChatModel
 from understudy.chat_models.offline import OfflineModel
 from understudy.chat_models.upstream import Upstream
 from understudy.house import Ground, open_house
+from understudy.retrieval_folder import hint
 from understudy.routes import (
     assistants,
     chat_completions,
@@ -34,6 +35,8 @@ from understudy.settings import Settings
 from understudy.supervisor import Supervisor
 from understudy_sandbox import Sandbox, SandboxLimits
 
+DRAIN_SECONDS = 2.0
+"""What the runs at work are given when the server stops."""
 log = logging.getLogger("understudy")
 _SWEEP_SECONDS = 1.0
 _TOMBSTONE_SECONDS = 24 * 3600
@@ -45,12 +48,21 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
-        async with _lay(settings, chat_model) as ground, open_house(settings, ground) as services:
-            if services.retrieval.hint:
-                log.warning("file search: %s", services.retrieval.hint)
-            app.state.services = services
-            app.state.drain = services.executor.drain
-            yield
+        if embedder_hint := hint(settings):
+            log.warning("file search: %s", embedder_hint)
+        async with _lay(settings, chat_model) as ground:
+            if settings.test_api:
+                from understudy.testing.namespaces import open_namespaces
+
+                async with open_namespaces(settings, ground) as namespaces:
+                    app.state.namespaces = namespaces
+                    app.state.drain = namespaces.drain
+                    yield
+            else:
+                async with open_house(settings, ground) as services:
+                    app.state.services = services
+                    app.state.drain = partial(services.executor.drain, DRAIN_SECONDS)
+                    yield
 
     app = FastAPI(
         title="Understudy",
@@ -72,6 +84,11 @@ def create_app(settings: Settings) -> FastAPI:
     # The last one: it takes whatever the others left.
     app.include_router(proxy.router, prefix="/v1")
     app.include_router(control.router)
+    if settings.test_api:
+        from understudy.testing import namespaces, routes
+
+        app.include_router(routes.router)
+        app.add_middleware(namespaces.Worlds)
     exceptions.install(app)
     openapi.install(app)
     app.add_middleware(AzurePaths)

@@ -21,11 +21,22 @@ class Ids:
     def __init__(self) -> None:
         self._seed: str | None = None
         self._drawn: Counter[str] = Counter()
+        self._chosen: dict[str, list[str]] = {}
 
     def seed(self, seed: str | None) -> None:
         """Begin again from a seed; None goes back to chance."""
         self._seed = seed
         self._drawn.clear()
+
+    def choose(self, ids: dict[str, list[str]]) -> None:
+        """Let these whole ids, by prefix, come before any other."""
+        for prefix, chosen in ids.items():
+            self._chosen.setdefault(prefix, []).extend(chosen)
+
+    def chosen(self, prefix: str) -> str | None:
+        """The next id that was chosen for a prefix, if there is one."""
+        waiting = self._chosen.get(prefix)
+        return waiting.pop(0) if waiting else None
 
     def suffix(self, prefix: str, alphabet: str, length: int) -> str:
         """The next suffix of a prefix; each prefix counts for itself, so that runs side by side do not matter."""
@@ -53,6 +64,8 @@ def using(ids: Ids) -> Iterator[None]:
 def new_id(prefix: str) -> str:
     """A fresh id such as `thread_` and 24 alphanumerics (`file-` and 22, `vs_` and 32, as the hosted API's)."""
     source = _current.get()
+    if chosen := source.chosen(prefix):
+        return chosen
     if prefix in _HEXADECIMAL:
         return f"{prefix}_{source.suffix(prefix, _HEX, 32)}"
     suffix = source.suffix(prefix, _ALPHABET, _SUFFIX_LENGTHS.get(prefix, 24))

@@ -71,7 +71,7 @@ def _run(settings: Settings, listener: socket.socket) -> None:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     model = settings.shown_upstream or "none: the offline model answers (give --upstream URL)"
     log.info("Understudy %s, data in %s, upstream %s", __version__, settings.data_dir, model)
-    server.drain = lambda: app.state.drain(_GRACE_SECONDS - 1)
+    server.drain = lambda: app.state.drain()
     server.address = f"http://{host}:{settings.port}"
     for ending in (signal.SIGINT, signal.SIGTERM):
         # uvicorn raises the signal again once it has shut down in good order; that order is an exit code of 0.

@@ -236,6 +236,9 @@ class Settings:
     context_windows: tuple[tuple[str, int], ...] = _setting(
         (), "the same for a model, by its requested name or a glob", _window, many=True, metavar="NAME=TOKENS"
     )
+    test_api: bool = _setting(
+        False, "serve tests: each API key has a world of its own, and /_understudy controls it", _boolean
+    )
     log_level: str = _setting("info", "debug, info, warning or error", _one_of("debug", "info", "warning", "error"))
     log_content: bool = _setting(False, "write prompts and answers into the log", _boolean)
 
@@ -366,6 +369,8 @@ def _check(settings: Settings) -> None:
         raise UsageError(
             f"--host {settings.host} lets other machines in: give --api-key KEY, or --allow-anonymous if that is meant"
         )
+    if settings.test_api and settings.database_url:
+        raise UsageError("--test-api keeps each key's world in a folder of its own: it goes with no --database-url")
     if settings.upstream_key and not settings.upstream:
         raise UsageError("--upstream-key needs --upstream")
     if settings.model and not settings.upstream:

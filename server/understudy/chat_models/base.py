@@ -35,6 +35,8 @@ class ChatRequest:
     """Name under which the file search is among `tools`, None where it is not."""
     vector_stores: tuple[str, ...] = ()
     """Ids of the vector stores that the file search reads."""
+    run_id: str | None = None
+    """The run that the call belongs to; None for a chat completion."""
     caller_key: str | None = None
     """API key of the client that started the run; only a pass-through upstream uses it."""
 
@@ -107,8 +109,10 @@ class ChatModelError(Exception):
 class ChatModel(Protocol):
     """A language model."""
 
-    backend: str
-    """`upstream` or `offline`, as `/health` and the header `x-understudy-model` say it."""
+    @property
+    def backend(self) -> str:
+        """`upstream` or `offline`, as `/health` and the header `x-understudy-model` say it."""
+        ...
 
     def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
         """Yield the answer's deltas, `Finish` last; raise ChatModelError where there is none."""

@@ -3,7 +3,7 @@
 import logging
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
@@ -28,12 +28,15 @@ class CodeInterpreter:
         self._sandbox = sandbox
         self._realm = realm
         """Before a thread's id: other houses with threads of the same ids may share the sandbox."""
+        self.threads: set[str] = set()
+        """Whose code was run since the start."""
         self._database = database
         self._storage = storage
 
     async def run(self, thread_id: str, code: str, files: dict[str, str], on_output: Callable[[JSON], None]) -> None:
         """Run `code` with `files` (ids by name) in /mnt/data; `on_output` gets each output as it happens."""
         session = await self._sandbox.session(self._realm + thread_id)
+        self.threads.add(thread_id)
         for name, file_id in files.items():
             try:
                 await session.add_file(name, self._storage.path(file_id))
@@ -64,6 +67,22 @@ class CodeInterpreter:
     async def forget(self, thread_id: str) -> None:
         """The thread is gone: so are its kernel and its files."""
         await self._sandbox.discard(self._realm + thread_id)
+
+    async def lend_files(self, realm: str) -> None:
+        """Copy the files of all threads to another realm."""
+        for thread_id in self.threads:
+            await self._sandbox.copy_files(self._realm + thread_id, realm + thread_id)
+
+    async def borrow_files(self, realm: str, threads: Collection[str]) -> None:
+        """Copy the files of these threads from another realm."""
+        for thread_id in threads:
+            await self._sandbox.copy_files(realm + thread_id, self._realm + thread_id)
+        self.threads.update(threads)
+
+    async def forget_all(self) -> None:
+        """All threads are gone."""
+        for thread_id in self.threads:
+            await self.forget(thread_id)
 
     async def _keep_image(self, image: Image) -> str:
         file_id = new_id("file")

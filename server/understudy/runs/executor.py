@@ -77,6 +77,16 @@ class RunExecutor:
         # A leg that has asked for action may still be closing its stream when the next one starts.
         leg.task = self._supervisor.start(f"run {run_id} {id(leg)}", work)
 
+    @property
+    def at_work(self) -> int:
+        """How many runs are being executed."""
+        return len(self._legs)
+
+    async def rested(self, run_id: str) -> None:
+        """Wait until a run is not being executed: it has ended, or waits for its client."""
+        if leg := self._legs.get(run_id):
+            await leg.ended()
+
     async def cancel(self, run_id: str) -> Run:
         """→ cancelling, and in the background cancelled. Raises RunStateError where the run's state forbids it."""
         leg = self._legs.get(run_id)
@@ -266,6 +276,7 @@ class _Leg:
             code_files=tuple(prompt.code_files),
             file_search=prompt.tools.file_search,
             vector_stores=tuple(prompt.stores.all()),
+            run_id=run.id,
             caller_key=self._caller_key,
         )
 

@@ -1,0 +1,166 @@
+"""A namespace: what the tests behind one API key see, apart from all others: objects, time, ids, pace."""
+
+import copy
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import anyio
+from anyio import to_thread
+from sqlmodel import Session, col, func, select
+
+from understudy import clock, ids, tables
+from understudy.clock import Clock
+from understudy.house import Ground, open_house, sweep
+from understudy.ids import Ids, new_id
+from understudy.services import Services
+from understudy.settings import Settings
+from understudy.supervisor import Supervisor
+from understudy.testing.model import PacedModel
+from understudy.testing.pace import Pace
+from understudy.testing.snapshots import clone_database, copy_world
+from understudy.testing.world import World
+
+_LOOK_SECONDS = 0.002
+_SETTLE_SECONDS = 60.0
+_POLL_SECONDS = 0.02
+_RELEASED_POLL_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What all namespaces are made of."""
+
+    settings: Settings
+    ground: Ground
+    supervisor: Supervisor
+    template: Path
+    """An empty database."""
+    folders: Iterator[Path]
+    """Names that no folder has had."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A snapshot: a copy of a world's folder, the time there and the ids that come next."""
+
+    folder: Path
+    threads: frozenset[str]
+    """Those whose code left files."""
+    clock: Clock
+    ids: Ids
+
+
+class Namespace:
+    """One key's, from one reset to the next. Its world is opened by the first request that needs it."""
+
+    def __init__(self, base: Base, snapshots: dict[str, Moment]) -> None:
+        self.clock = Clock()
+        self.ids = Ids()
+        self.pace = Pace()
+        self.model = PacedModel(base.ground.chat_model, self.pace)
+        self.snapshots = snapshots
+        """By their ids; a reset leaves them."""
+        self._base = base
+        self._world: World | None = None
+
+    @asynccontextmanager
+    async def entered(self) -> AsyncGenerator[Services, None]:
+        """The services of its world, opened if need be, in its own time."""
+        with clock.using(self.clock), ids.using(self.ids):
+            if self._world is None:
+                folder = next(self._base.folders)
+                await to_thread.run_sync(clone_database, self._base.template, folder)
+                self._world = self._world or self._open(folder)
+            async with self._world.entered() as services:
+                yield services
+
+    def _open(self, folder: Path) -> World:
+        """Open a world over a folder. Called in the namespace's own time, in which the world's tasks go on."""
+        settings = replace(self._base.settings, data_dir=folder)
+        ground = replace(self._base.ground, chat_model=self.model)
+        world = World(folder, partial(open_house, settings, ground, _realm(folder)))
+        self._base.supervisor.start(f"world {folder.name}", world.keep)
+        return world
+
+    def close(self) -> None:
+        """Let the world end once the requests in it are answered."""
+        if self._world is not None:
+            self._world.close()
+            self._world = None
+
+    # -----------------------------------------------------------------------------------------------------------------
+    # Snapshots
+
+    async def take_snapshot(self) -> str:
+        """Keep what is there now; the snapshot's id. Runs at work count as broken off when it is restored."""
+        async with self.entered() as services:
+            folder = next(self._base.folders)
+            await services.database.write(lambda _: copy_world(services.settings.data_dir, folder))
+            await services.code_interpreter.lend_files(_realm(folder))
+            threads = frozenset(services.code_interpreter.threads)
+        snapshot_id = new_id("snapshot")
+        self.snapshots[snapshot_id] = Moment(folder, threads, self.clock.copied(), copy.deepcopy(self.ids))
+        return snapshot_id
+
+    async def restore(self, moment: Moment) -> None:
+        """Go back to a snapshot, which stays. Script, faults and pace stay as they are."""
+        folder = next(self._base.folders)
+        await to_thread.run_sync(copy_world, moment.folder, folder)
+        self.close()
+        self.clock, self.ids = moment.clock.copied(), copy.deepcopy(moment.ids)
+        with clock.using(self.clock), ids.using(self.ids):
+            self._world = self._open(folder)
+            async with self._world.entered() as services:
+                await services.code_interpreter.borrow_files(_realm(moment.folder), moment.threads)
+
+    # -----------------------------------------------------------------------------------------------------------------
+    # Time
+
+    async def advance(self, seconds: float) -> None:
+        """Let time pass: what falls due happens in its order, and has happened on return."""
+        target = self.clock.time() + seconds
+        async with self.entered() as services:
+            await self._settle(services)
+            while (due := await self._next_due(services)) is not None and due <= target:
+                self.clock.move_to(max(due, self.clock.time()))
+                await self._happen(services)
+            self.clock.move_to(max(target, self.clock.time()))
+            await self._happen(services)
+
+    async def _happen(self, services: Services) -> None:
+        await sweep(services)
+        await self._settle(services)
+
+    async def _next_due(self, services: Services) -> float | None:
+        now = self.clock.time()
+        expiry = await services.database.read(_next_expiry)
+        return min((due for due in (*self.clock.sleepers, expiry) if due is not None and due > now), default=None)
+
+    async def _settle(self, services: Services) -> None:
+        """Wait until no run does anything but wait for time or for its client."""
+        with anyio.move_on_after(_SETTLE_SECONDS):
+            while services.executor.at_work > len(self.clock.sleepers) + self.pace.waiting:  # noqa: ASYNC110
+                # Runs come to rest in three ways; none of them tells.
+                await anyio.sleep(_LOOK_SECONDS)
+
+    async def await_poll(self, services: Services, run_id: str) -> None:
+        """A run is asked for: the answer waits a moment for its end, which spares the client a pause."""
+        before = self.pace.waiting
+        if self.pace.polled(run_id):
+            return
+        released = self.pace.waiting < before
+        with anyio.move_on_after(_RELEASED_POLL_SECONDS if released else _POLL_SECONDS):
+            await services.executor.rested(run_id)
+
+
+def _realm(folder: Path) -> str:
+    """What tells the threads of one world or snapshot from those of others."""
+    return f"{folder.name}/"
+
+
+def _next_expiry(session: Session) -> int | None:
+    active = col(tables.Run.status).in_(("queued", "in_progress", "requires_action"))
+    return session.exec(select(func.min(tables.Run.expires_at)).where(active)).first()

@@ -1,0 +1,110 @@
+"""All namespaces by API key, and the layer of the application that lets each request into its own."""
+
+import itertools
+import re
+import shutil
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from anyio import to_thread
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from understudy.database import Database
+from understudy.house import Ground
+from understudy.settings import Settings
+from understudy.supervisor import Supervisor
+from understudy.testing.namespace import Base, Namespace
+from understudy.testing.snapshots import DATABASE
+
+CONTROL = "/_understudy"
+_POLL_AFTER_MS = "20"
+_RETRIEVED_RUN = re.compile(r"/v1/threads/[^/]+/runs/(run_[^/]+)")
+
+
+class Namespaces:
+    """One for each key that came, and one for requests without a key."""
+
+    def __init__(self, base: Base) -> None:
+        self._base = base
+        self._by_key: dict[str, Namespace] = {}
+
+    def of(self, key: str) -> Namespace:
+        """A key's namespace."""
+        if key not in self._by_key:
+            self._by_key[key] = Namespace(self._base, {})
+        return self._by_key[key]
+
+    def reset(self, key: str) -> None:
+        """Begin a key's namespace anew, with nothing but its snapshots."""
+        old = self.of(key)
+        old.close()
+        self._by_key[key] = Namespace(self._base, old.snapshots)
+
+    async def drain(self) -> None:
+        """End the runs at work: the server stops."""
+        for namespace in self._by_key.values():
+            namespace.close()
+
+
+@asynccontextmanager
+async def open_namespaces(settings: Settings, ground: Ground) -> AsyncGenerator[Namespaces, None]:
+    """Namespaces in a folder of the data folder's, which is theirs alone and does not outlive them."""
+    folder = settings.data_dir / "namespaces"
+    await to_thread.run_sync(shutil.rmtree, folder, True)
+    folder.mkdir(parents=True)
+    template = folder / DATABASE
+    await to_thread.run_sync(_make_database, template)
+    try:
+        async with Supervisor() as supervisor:
+            yield Namespaces(Base(settings, ground, supervisor, template, _names(folder)))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _names(folder: Path) -> Iterator[Path]:
+    return (folder / str(number) for number in itertools.count(1))
+
+
+def _make_database(path: Path) -> None:
+    database = Database(f"sqlite:///{path}")
+    try:
+        database.migrate()
+    finally:
+        database.close()
+
+
+class Worlds:
+    """Gives each request the services of its key's namespace. Pure ASGI."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        namespaces: Namespaces = scope["app"].state.namespaces
+        namespace = namespaces.of(scope["understudy.key"] or "")
+        if scope["path"].startswith(CONTROL):
+            scope["understudy.namespace"] = namespace
+            await self._app(scope, receive, send)
+            return
+        async with namespace.entered() as services:
+            scope["understudy.services"] = services
+            if scope["method"] == "GET" and (found := _RETRIEVED_RUN.fullmatch(scope["path"])):
+                await namespace.await_poll(services, found[1])
+            await self._app(scope, receive, _with_short_polls(send))
+
+
+def _with_short_polls(send: Send) -> Send:
+    async def send_start(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            if "openai-poll-after-ms" in headers:
+                headers["openai-poll-after-ms"] = _POLL_AFTER_MS
+        await send(message)
+
+    return send_start
