@@ -12,6 +12,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import uvicorn
@@ -20,6 +21,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from understudy import __version__
 from understudy.database import Database, NewerSchemaError
 from understudy.settings import Settings, StartError, UsageError, unknown_variables
+
+if TYPE_CHECKING:
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 log = logging.getLogger("understudy")
 _GRACE_SECONDS = 3
@@ -62,6 +66,7 @@ def _run(settings: Settings, listener: socket.socket) -> None:
     server = _Server(
         uvicorn.Config(
             app,
+            http=_abortable() if settings.test_api else "auto",
             log_config=None,
             access_log=False,
             server_header=False,
@@ -79,6 +84,18 @@ def _run(settings: Settings, listener: socket.socket) -> None:
     server.run(sockets=[listener])
     if not server.started:
         raise StartError("the server did not start: the log above says why")
+
+
+def _abortable() -> "type[HttpToolsProtocol]":
+    """Connections that the application can close without an answer, as a test may ask for."""
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+    class AbortableProtocol(HttpToolsProtocol):
+        def on_message_begin(self) -> None:
+            super().on_message_begin()
+            self.scope["extensions"] = {"understudy.abort": {"call": self.transport.abort}}
+
+    return AbortableProtocol
 
 
 class _Server(uvicorn.Server):

@@ -1,18 +1,23 @@
-"""A world's language model: what its script says, or what the server has, as soon as the world's pace allows."""
+"""A namespace's language model: the one that was chosen, at the namespace's pace, with its faults, and watched."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from understudy.chat_models.base import JSON, ChatModel, ChatRequest, Delta
+from understudy import clock
+from understudy.chat_models.base import JSON, ChatModel, ChatModelError, ChatRequest, Delta, TextDelta, ToolCallDelta
+from understudy.testing.faults import Faults
+from understudy.testing.journal import Journal, ModelCallEntry
 from understudy.testing.pace import Pace
 
 
-class PacedModel:
-    """Another model, which may be exchanged between two calls."""
+class WatchedModel:
+    """Another model, which may be exchanged between two calls; each call is entered into the journal."""
 
-    def __init__(self, model: ChatModel, pace: Pace) -> None:
+    def __init__(self, model: ChatModel, pace: Pace, faults: Faults, journal: Journal) -> None:
         self.model = model
         self._pace = pace
+        self._faults = faults
+        self._journal = journal
 
     @property
     def backend(self) -> str:
@@ -23,9 +28,19 @@ class PacedModel:
         """The model's deltas. Raises ChatModelError."""
         if request.run_id is not None:
             await self._pace.hold(request.run_id)
-        async with aclosing(self.model.stream(request)) as deltas:
-            async for delta in deltas:
-                yield delta
+        entry = ModelCallEntry(request.run_id, request.model, request.messages, request.tools, clock.now())
+        self._journal.model_calls.append(entry)
+        try:
+            fault = self._faults.for_run() if request.run_id is not None else None
+            if fault is not None and fault.fail_run is not None:
+                raise ChatModelError(fault.fail_run, fault.message)
+            async with aclosing(self.model.stream(request)) as deltas:
+                async for delta in deltas:
+                    _enter(entry, delta)
+                    yield delta
+        except ChatModelError as error:
+            entry.error = error.message
+            raise
 
     async def list_models(self, caller_key: str | None) -> list[JSON]:
         """The model's."""
@@ -33,3 +48,12 @@ class PacedModel:
 
     async def aclose(self) -> None:
         """Nothing: the model belongs to the server."""
+
+
+def _enter(entry: ModelCallEntry, delta: Delta) -> None:
+    if isinstance(delta, TextDelta):
+        entry.answer += delta.text
+    elif isinstance(delta, ToolCallDelta):
+        if delta.index == len(entry.tool_calls):
+            entry.tool_calls.append({"name": delta.name, "arguments": ""})
+        entry.tool_calls[delta.index]["arguments"] += delta.arguments

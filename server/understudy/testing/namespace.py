@@ -18,7 +18,9 @@ from understudy.ids import Ids, new_id
 from understudy.services import Services
 from understudy.settings import Settings
 from understudy.supervisor import Supervisor
-from understudy.testing.model import PacedModel
+from understudy.testing.faults import Faults
+from understudy.testing.journal import Journal
+from understudy.testing.model import WatchedModel
 from understudy.testing.pace import Pace
 from understudy.testing.snapshots import clone_database, copy_world
 from understudy.testing.world import World
@@ -60,7 +62,9 @@ class Namespace:
         self.clock = Clock()
         self.ids = Ids()
         self.pace = Pace()
-        self.model = PacedModel(base.ground.chat_model, self.pace)
+        self.faults = Faults()
+        self.journal = Journal()
+        self.model = WatchedModel(base.ground.chat_model, self.pace, self.faults, self.journal)
         self.snapshots = snapshots
         """By their ids; a reset leaves them."""
         self._base = base

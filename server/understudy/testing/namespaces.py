@@ -13,8 +13,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from understudy.database import Database
 from understudy.house import Ground
+from understudy.services import Services
 from understudy.settings import Settings
 from understudy.supervisor import Supervisor
+from understudy.testing.faults import answer
+from understudy.testing.journal import RequestEntry, reading
 from understudy.testing.namespace import Base, Namespace
 from understudy.testing.snapshots import DATABASE
 
@@ -94,14 +97,27 @@ class Worlds:
             return
         async with namespace.entered() as services:
             scope["understudy.services"] = services
-            if scope["method"] == "GET" and (found := _RETRIEVED_RUN.fullmatch(scope["path"])):
-                await namespace.await_poll(services, found[1])
-            await self._app(scope, receive, _with_short_polls(send))
+            await self._answer(namespace, services, scope, receive, send)
+
+    async def _answer(
+        self, namespace: Namespace, services: Services, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        method, path = scope["method"], scope["path"]
+        entry = namespace.journal.note(scope)
+        receive, send = reading(entry, receive), _noting(entry, send)
+        if (fault := namespace.faults.for_request(method, path)) is not None:
+            entry.fault = fault.model_dump(exclude_defaults=True)
+            await answer(fault, self._app, scope, receive, send)
+            return
+        if method == "GET" and (found := _RETRIEVED_RUN.fullmatch(path)):
+            await namespace.await_poll(services, found[1])
+        await self._app(scope, receive, send)
 
 
-def _with_short_polls(send: Send) -> Send:
+def _noting(entry: RequestEntry, send: Send) -> Send:
     async def send_start(message: Message) -> None:
         if message["type"] == "http.response.start":
+            entry.status = message["status"]
             headers = MutableHeaders(scope=message)
             if "openai-poll-after-ms" in headers:
                 headers["openai-poll-after-ms"] = _POLL_AFTER_MS

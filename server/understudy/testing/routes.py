@@ -1,5 +1,6 @@
 """/_understudy: what a test does to its namespace."""
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -11,6 +12,7 @@ from understudy.json_route import JSONRoute
 from understudy.schemas.base import JSON, Body
 from understudy.schemas.runs import Run
 from understudy.services import CallerKey
+from understudy.testing.faults import Fault
 from understudy.testing.namespace import Namespace
 from understudy.testing.namespaces import CONTROL, Namespaces
 
@@ -136,6 +138,42 @@ async def set_timing(body: Timing, mine: Mine) -> JSON:
     """Let the runs that begin from now on take their time."""
     mine.pace.set(body.polls, body.seconds)
     return body.model_dump()
+
+
+@router.post("/faults")
+async def add_fault(body: Fault, mine: Mine) -> JSON:
+    """Let something go wrong."""
+    mine.faults.all.append(body)
+    return _shown(body)
+
+
+@router.get("/faults")
+async def list_faults(mine: Mine) -> JSON:
+    """The faults that were added, and how often each has struck."""
+    return {"object": "list", "data": [_shown(fault) for fault in mine.faults.all]}
+
+
+@router.delete("/faults")
+async def delete_faults(mine: Mine) -> JSON:
+    """Let all go well again."""
+    mine.faults.all.clear()
+    return {"deleted": True}
+
+
+def _shown(fault: Fault) -> JSON:
+    return {**fault.model_dump(), "struck": fault.struck}
+
+
+@router.get("/requests")
+async def list_requests(mine: Mine) -> JSON:
+    """The requests since the last reset, oldest first; those to /_understudy aside."""
+    return {"object": "list", "data": [asdict(entry) for entry in mine.journal.requests]}
+
+
+@router.get("/model_calls")
+async def list_model_calls(mine: Mine) -> JSON:
+    """The calls of the language model since the last reset, oldest first."""
+    return {"object": "list", "data": [asdict(entry) for entry in mine.journal.model_calls]}
 
 
 @router.get("/runs")
