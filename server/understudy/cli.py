@@ -2,8 +2,9 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from understudy import __version__
 from understudy.settings import Settings, StartError, UsageError, add_flags, load
@@ -14,7 +15,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = vars(_parser().parse_args(arguments))
     command = _COMMANDS[options.pop("command")]
     try:
-        command(load(options), options)
+        return command(load(options), options) or 0
     except UsageError as error:
         print(f"understudy: {error}", file=sys.stderr)
         return 2
@@ -23,7 +24,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -34,6 +34,11 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="play a data analyst on a server of its own")
     demo.add_argument("--output", default="demo-output", metavar="DIR", help="where the chart goes")
     add_flags(demo)
+    test = commands.add_parser("test", help="run a command, such as your tests, with a server in test mode beside it")
+    test.add_argument("--port-file", type=Path, metavar="FILE", help="file that gets the port once it listens")
+    test.add_argument("--fd", type=int, metavar="FD", help="inherited socket to listen on, until standard input ends")
+    add_flags(test)
+    test.add_argument("test_command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="nothing: serve")
     add_flags(commands.add_parser("doctor", help="say what this machine has and what it lacks"))
     model = commands.add_parser("model", help="the embedding model of file search")
     build = model.add_subparsers(dest="model_command", required=True, metavar="COMMAND").add_parser(
@@ -53,6 +58,12 @@ def _serve(settings: Settings, _options: dict[str, object]) -> None:
     from understudy.serve import serve
 
     serve(settings)
+
+
+def _test(settings: Settings, options: dict[str, Any]) -> int:
+    from understudy.rehearsal import rehearse
+
+    return rehearse(settings, options)
 
 
 def _demo(settings: Settings, options: dict[str, object]) -> None:
@@ -85,8 +96,9 @@ def _eval(settings: Settings, options: dict[str, object]) -> None:
     evaluate(settings, Path(str(options["folder"])))
 
 
-_COMMANDS = {
+_COMMANDS: dict[str, Callable[[Settings, dict[str, Any]], int | None]] = {
     "serve": _serve,
+    "test": _test,
     "demo": _demo,
     "doctor": _doctor,
     "model": _model,

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 import uvicorn
@@ -38,8 +38,18 @@ class _OneLine(logging.Formatter):
         return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", super().formatMessage(record))
 
 
-def serve(settings: Settings) -> None:
-    """Serve until a signal ends it. Raises UsageError and StartError."""
+class Companion(Protocol):
+    """What goes on beside a server."""
+
+    def begin(self, root: str, stop: Callable[[], None]) -> None:
+        """Requests are taken at this URL; `stop`, which any thread may call, ends the server."""
+
+
+def serve(settings: Settings, companion: Companion | None = None, listener_fd: int | None = None) -> None:
+    """Serve until a signal, or the companion, ends it. Raises UsageError and StartError.
+
+    `listener_fd` is a socket that listens already, in the place of the settings' host and port.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(message)s"))
     # What an entry does not show need not be looked up for each.
@@ -50,15 +60,20 @@ def serve(settings: Settings) -> None:
     for name in unknown_variables(os.environ):
         log.warning("%s is no setting: see docs/settings.md", name)
     gc.disable()  # until the server listens: everything that the start makes is kept
-    with _lock(settings.data_dir), _listen(settings) as listener:
+    with _lock(settings.data_dir), _listener(settings, listener_fd) as listener:
         _check_retrieval(settings.data_dir / "retrieval")
         settings = replace(settings, port=listener.getsockname()[1])
         _check_upstream(settings)
-        _migrate(settings)
-        _run(settings, listener)
+        if not settings.test_api:
+            _migrate(settings)
+        _run(settings, listener, companion)
 
 
-def _run(settings: Settings, listener: socket.socket) -> None:
+def _listener(settings: Settings, fd: int | None) -> contextlib.AbstractContextManager[socket.socket]:
+    return _listen(settings) if fd is None else contextlib.closing(socket.socket(fileno=fd))
+
+
+def _run(settings: Settings, listener: socket.socket, companion: Companion | None) -> None:
     # Imported here: a wrong flag or a taken port is told at once.
     from understudy.app import create_app
 
@@ -78,6 +93,7 @@ def _run(settings: Settings, listener: socket.socket) -> None:
     log.info("Understudy %s, data in %s, upstream %s", __version__, settings.data_dir, model)
     server.drain = lambda: app.state.drain()
     server.address = f"http://{host}:{settings.port}"
+    server.companion = companion
     for ending in (signal.SIGINT, signal.SIGTERM):
         # uvicorn raises the signal again once it has shut down in good order; that order is an exit code of 0.
         signal.signal(ending, lambda *_: None)
@@ -102,6 +118,7 @@ class _Server(uvicorn.Server):
     """Says where it listens once it does; the first line that waits for a server can wait for."""
 
     address = ""
+    companion: Companion | None = None
     drain: Callable[[], Awaitable[None]]
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -117,6 +134,11 @@ class _Server(uvicorn.Server):
             gc.freeze()
             gc.enable()
             log.info("listening on %s, OPENAI_BASE_URL=%s/v1", self.address, self.address)
+            if self.companion is not None:
+                self.companion.begin(self.address, self._stop)
+
+    def _stop(self) -> None:
+        self.should_exit = True
 
 
 @contextlib.contextmanager

@@ -45,6 +45,8 @@ class ModelCallEntry:
     tool_calls: list[JSON] = field(default_factory=list)
     """Names and arguments, as JSON text."""
     error: str | None = None
+    unmatched: bool = False
+    """Whether no rule of the script matched, and nothing else was to answer."""
     rule: int | None = None
     """Which rule of the script matched, from 1; `line` is where it stands."""
     line: int | None = None
