@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 from fastapi import FastAPI
 from sqlmodel import Session, col, select
@@ -42,7 +43,7 @@ from understudy.runs.executor import RunExecutor
 from understudy.runs.file_search import FileSearch
 from understudy.runs.lifecycle import mend_after_crash
 from understudy.services import Services
-from understudy.settings import Settings
+from understudy.settings import Settings, UsageError
 from understudy.supervisor import Supervisor
 from understudy.vector_search import VectorSearch
 from understudy_sandbox import Sandbox, SandboxLimits
@@ -54,7 +55,10 @@ _TOMBSTONE_SECONDS = 24 * 3600
 
 def create_app(settings: Settings) -> FastAPI:
     """The server, ready for any ASGI host."""
-    chat_model: ChatModel = Upstream(settings.upstream, settings.upstream_key) if settings.upstream else OfflineModel()
+    upstream = Upstream(settings.upstream, settings.upstream_key) if settings.upstream else None
+    chat_model: ChatModel = upstream or OfflineModel()
+    if settings.script:
+        chat_model = _scripted(settings.script, upstream)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
@@ -77,7 +81,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     for resource in resources:
         app.include_router(resource.router, prefix="/v1")
-    if not settings.upstream:
+    if chat_model is not upstream:
         app.include_router(chat_completions.router, prefix="/v1")
     # The last one: it takes whatever the others left.
     app.include_router(proxy.router, prefix="/v1")
@@ -87,6 +91,23 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(AzurePaths)
     app.add_middleware(Gate, settings=settings, model_backend=chat_model.backend)
     return app
+
+
+def _scripted(path: Path, upstream: Upstream | None) -> ChatModel:
+    """The model that does what a script says. Raises UsageError."""
+    from understudy.script.model import ScriptModel
+    from understudy.script.script import Script, ScriptError
+
+    try:
+        script = Script.read(path)
+    except OSError as error:
+        raise UsageError(f"--script {path}: {error.strerror}") from error
+    except ScriptError as error:
+        raise UsageError(f"--script {path} is wrong:\n{error}") from error
+    others: dict[str, ChatModel] = {"offline": OfflineModel()}
+    if upstream is not None:
+        others["upstream"] = upstream
+    return ScriptModel(script, others)
 
 
 async def _open(settings: Settings, chat_model: ChatModel, stack: AsyncExitStack) -> Services:
