@@ -107,6 +107,8 @@ def _scripted(path: Path, upstream: Upstream | None) -> ChatModel:
     others: dict[str, ChatModel] = {"offline": OfflineModel()}
     if upstream is not None:
         others["upstream"] = upstream
+    elif script.on_miss == "upstream":
+        raise UsageError(f"--script {path}: on_miss: upstream needs --upstream URL")
     return ScriptModel(script, others)
 
 

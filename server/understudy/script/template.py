@@ -1,4 +1,4 @@
-"""`${name.path|default}` in a script's texts. `$${` stands for `${`."""
+"""`${name.path|default}` in a script's texts, the default for what is not there or empty. `$${` stands for `${`."""
 
 import json
 import re
@@ -118,7 +118,8 @@ def _looked_up(reference: Reference, variables: Mapping[str, Any]) -> Any:
         found = None
     else:
         # null is a value where a tool answered it; a group that took no part has none.
-        if found is not None or isinstance(variables[reference.path[0]], Output):
+        there = found is not None or isinstance(variables[reference.path[0]], Output)
+        if there and (found != "" or reference.default is None):
             return found
     if reference.default is None:
         raise TemplateError(f"{reference} has no value{_known(reference, variables)}")
