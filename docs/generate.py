@@ -6,6 +6,7 @@ from pathlib import Path
 
 from docs.coverage_page import coverage_page
 
+from understudy.script.schema import schema_text
 from understudy.settings import KNOWN_UPSTREAMS, Settings, flag, shown_default
 
 HEAD = """# Settings
@@ -39,7 +40,7 @@ def settings_page() -> str:
     return HEAD + "\n".join(rows) + f"\n\nNames that `--upstream` knows:\n\n| name | base URL |\n|---|---|\n{names}\n"
 
 
-PAGES = {"settings.md": settings_page, "coverage.md": coverage_page}
+PAGES = {"settings.md": settings_page, "coverage.md": coverage_page, "script.schema.json": schema_text}
 FOLDER = Path(__file__).parent
 
 

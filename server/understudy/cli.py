@@ -2,8 +2,9 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from understudy import __version__
 from understudy.settings import Settings, StartError, UsageError, add_flags, load
@@ -46,6 +47,10 @@ def _parser() -> argparse.ArgumentParser:
         "folder", metavar="FOLDER", help="corpus.jsonl, queries.jsonl and qrels.tsv (BEIR's layout)"
     )
     add_flags(evaluation)
+    check = commands.add_parser("check", help="find what is wrong in scripts")
+    what = check.add_mutually_exclusive_group(required=True)
+    what.add_argument("files", nargs="*", default=[], metavar="FILE", help="YAML or JSON script")
+    what.add_argument("--schema", action="store_true", help="print the JSON Schema of scripts, for editors")
     return parser
 
 
@@ -85,11 +90,21 @@ def _eval(settings: Settings, options: dict[str, object]) -> None:
     evaluate(settings, Path(str(options["folder"])))
 
 
-_COMMANDS = {
+def _check(_settings: Settings, options: dict[str, Any]) -> None:
+    from understudy.check import check, print_schema
+
+    if options["schema"]:
+        print_schema()
+    else:
+        check([Path(file) for file in options["files"]])
+
+
+_COMMANDS: dict[str, Callable[[Settings, dict[str, Any]], None]] = {
     "serve": _serve,
     "demo": _demo,
     "doctor": _doctor,
     "model": _model,
     "reindex": _reindex,
     "eval": _eval,
+    "check": _check,
 }

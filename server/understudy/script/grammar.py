@@ -17,16 +17,21 @@ class _Part(BaseModel):
     model_config = ConfigDict(
         extra="forbid", strict=True, arbitrary_types_allowed=True, use_attribute_docstrings=True, frozen=True
     )
-    _line: int = PrivateAttr(0)
+    _place: tuple[int, int] = PrivateAttr((1, 1))
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Line and column where it begins in the script's text, counted from 1."""
+        return self._place
 
     @property
     def line(self) -> int:
-        """Where it begins in the script's text, counted from 1."""
-        return self._line
+        """The line alone."""
+        return self._place[0]
 
-    def placed(self, line: int) -> None:
+    def put(self, place: tuple[int, int]) -> None:
         """Say where it begins."""
-        self._line = line
+        self._place = place
 
 
 def _kind(value: Any) -> str:
@@ -188,6 +193,12 @@ class Answer(_Part):
     def pace(self) -> Chunk | None:
         """How the answer streams."""
         return Chunk(size=self.chunk) if isinstance(self.chunk, int) else self.chunk
+
+    @property
+    def tools(self) -> list[str]:
+        """Every tool that it calls, as often as it does."""
+        built_in = ["code_interpreter"] * len(self.programs) + ["file_search"] * len(self.queries)
+        return [name for name, _ in self.calls] + built_in
 
     @property
     def calls_tools(self) -> bool:

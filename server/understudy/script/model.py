@@ -195,13 +195,11 @@ def _replayed(index: int, rule: Rule, groups: Groups, conversation: Conversation
     turn = 0
     for number, outputs in enumerate(conversation.rounds):
         found = _next_turn(rule, turn, conversation.before(number))
-        if found is None or _called(rule.steps[found[0]]) != sorted(output.tool for output in outputs):
+        if found is None or not _has_called(rule.steps[found[0]], [output.tool for output in outputs]):
             return None
         turn = found[0] + 1
     return _Place(index, turn, groups)
 
 
-def _called(turn: Answer) -> list[str]:
-    functions = [name for name, _ in turn.calls]
-    built_in = ["code_interpreter"] * len(turn.programs) + ["file_search"] * len(turn.queries)
-    return sorted(functions + built_in) if turn.calls_tools else []
+def _has_called(turn: Answer, tools: list[str]) -> bool:
+    return turn.calls_tools and sorted(turn.tools) == sorted(tools)

@@ -1,5 +1,6 @@
 """The JSON Schema of scripts, for editors."""
 
+import json
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
@@ -19,6 +20,11 @@ class _Generator(GenerateJsonSchema):
         if inner["type"] == "nullable":
             inner = inner["schema"]
         return self.generate_inner(inner)
+
+
+def schema_text() -> str:
+    """The schema as a file has it."""
+    return json.dumps(json_schema(), indent=2) + "\n"
 
 
 def json_schema() -> dict[str, Any]:

@@ -103,10 +103,10 @@ def _told(document: Document, error: ErrorDetails) -> Finding:
 def _place_parts(document: Document, file: ScriptFile) -> Iterator[Finding]:
     """Tell rules and turns where they stand; what is wrong with their templates."""
     for index, rule in enumerate(file.rules):
-        rule.placed(document.place(("rules", index))[0])
+        rule.put(document.place(("rules", index)))
     for rule, number, turn, place in turn_places(file):
         if turn is not rule:
-            turn.placed(document.place(place)[0])
+            turn.put(document.place(place))
         known = _known_variables(rule, number)
         for where, text in _texts(document, place):
             try:
@@ -126,7 +126,7 @@ def _known_variables(rule: Rule, number: int) -> set[str]:
     if isinstance(turn, Turn) and turn.if_:
         known |= turn.if_.groups()
     for earlier in rule.steps[:number]:
-        known |= {name for name, _ in earlier.calls}
+        known |= set(earlier.tools)
         known |= {"logs"} if earlier.python else set()
         known |= {"results"} if earlier.search else set()
     return known
