@@ -1,6 +1,7 @@
 """`understudy check`: findings with their places, exit codes, and the JSON Schema that says the same as the reader."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,13 @@ from understudy.script.schema import json_schema
 from understudy.script.script import Script, ScriptError
 
 EXAMPLE = Path(__file__).parent / "weather.yaml"
+PAGES = Path(__file__).parents[2] / "docs"
+EXAMPLES = [
+    block
+    for page in sorted(PAGES.glob("*.md"))
+    for block in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)
+    if re.search(r"^rules:", block, re.MULTILINE)
+]
 
 
 def _check(*arguments: object) -> tuple[int, list[str], str]:
@@ -99,6 +107,16 @@ def test_the_command(tmp_path: Path) -> None:
     code, _, said = _check(tmp_path / "nowhere.yaml")
     assert (code, "No such file" in said) == (2, True)
     assert _check()[0] == 2
+
+
+@pytest.mark.parametrize("text", EXAMPLES)
+def test_the_examples_of_the_docs_are_scripts(text: str) -> None:
+    assert review(Script.parse(text)) == []
+    jsonschema.validate(Document(text).data, json_schema(), jsonschema.Draft202012Validator)
+
+
+def test_the_docs_have_the_example() -> None:
+    assert any(EXAMPLE.read_text() in text for text in EXAMPLES)
 
 
 def test_the_schema_is_printed() -> None:

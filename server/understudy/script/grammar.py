@@ -136,9 +136,13 @@ class TurnUsage(_Part):
     """Tokens of the model call."""
 
     prompt_tokens: Annotated[int, Field(ge=0)] = 0
+    """Of the prompt."""
     completion_tokens: Annotated[int, Field(ge=0)] = 0
+    """Of the answer."""
     cached_tokens: Annotated[int, Field(ge=0)] = 0
+    """Those of the prompt that were cached."""
     reasoning_tokens: Annotated[int, Field(ge=0)] = 0
+    """Those of the answer that were not shown."""
 
 
 class Answer(_Part):
