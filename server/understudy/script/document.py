@@ -102,8 +102,8 @@ class Document:
             return self._mapping(node, (*around, node))
         try:
             value = self._loader.construct_object(node)
-        except ValueError as error:
-            raise _error(node.start_mark, str(error)) from error
+        except (ValueError, LookupError) as error:
+            raise _error(node.start_mark, f"no such value: {node.value!r}") from error
         if not _is_json(value):
             raise _error(node.start_mark, "expected a text, a number, true, false or null")
         return value
@@ -111,6 +111,8 @@ class Document:
     def _mapping(self, node: yaml.MappingNode, around: tuple[yaml.Node, ...]) -> dict[str, Any]:
         seen: set[str] = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise _error(key.start_mark, "expected a text as key")
             if key.value in seen and not key.tag.endswith(":merge"):
                 raise _error(key.start_mark, f"the key {key.value!r} is there twice")
             seen.add(key.value)
