@@ -63,7 +63,7 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
         async with AsyncExitStack() as stack:
-            app.state.services = await _open(settings, chat_model, stack)
+            app.state.services = await _open(settings, chat_model, upstream, stack)
             yield
 
     app = FastAPI(
@@ -112,13 +112,17 @@ def _scripted(path: Path, upstream: Upstream | None) -> ChatModel:
     return ScriptModel(script, others)
 
 
-async def _open(settings: Settings, chat_model: ChatModel, stack: AsyncExitStack) -> Services:
+async def _open(
+    settings: Settings, chat_model: ChatModel, upstream: Upstream | None, stack: AsyncExitStack
+) -> Services:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     database = Database(settings.database)
     stack.callback(database.close)
     database.migrate()
     storage = FileStorage(settings.data_dir)
     stack.push_async_callback(chat_model.aclose)
+    if upstream is not None:
+        stack.push_async_callback(upstream.aclose)
     sandbox = _sandbox(settings)
     stack.push_async_callback(sandbox.aclose)
     supervisor = Supervisor()
@@ -135,6 +139,7 @@ async def _open(settings: Settings, chat_model: ChatModel, stack: AsyncExitStack
         database,
         storage,
         chat_model,
+        upstream,
         sandbox,
         retrieval,
         ingestion,
@@ -147,8 +152,8 @@ async def _open(settings: Settings, chat_model: ChatModel, stack: AsyncExitStack
     supervisor.start("sweeper", lambda: _sweep(services))
     supervisor.start("sandbox probe", lambda: _probe(sandbox))
     supervisor.start("sandbox watchdog", sandbox.watch)
-    if isinstance(chat_model, Upstream):
-        supervisor.start("upstream probe", partial(_probe_upstream, chat_model))
+    if upstream is not None:
+        supervisor.start("upstream probe", partial(_probe_upstream, upstream))
     if retrieval.hint:
         log.warning("file search: %s", retrieval.hint)
     return services

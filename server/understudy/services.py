@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from understudy.chat_models.base import ChatModel
+from understudy.chat_models.upstream import Upstream
 from understudy.database import Database
 from understudy.file_storage import FileStorage
 from understudy.ingestion import Ingestion
@@ -25,6 +26,8 @@ class Services:
     database: Database
     storage: FileStorage
     chat_model: ChatModel
+    upstream: Upstream | None
+    """What is proxied goes there."""
     sandbox: Sandbox
     retrieval: RetrievalFolder
     ingestion: Ingestion
@@ -35,7 +38,7 @@ class Services:
 
 # Asynchronous, though they await nothing: FastAPI runs others in a worker thread, a hop for each request.
 async def _services(request: Request) -> Services:
-    services: Services = request.app.state.services
+    services: Services = request.scope.get("understudy.services") or request.app.state.services
     return services
 
 

@@ -333,6 +333,8 @@ def test_an_upstream_behind_a_script(tmp_path: Path, upstream: ScriptedUpstream)
             run = client.beta.threads.runs.create_and_poll(thread_id=thread, assistant_id=assistant)
             said.append(_said(client, _answered(client, run, "1")))
         assert said == ["scripted", "from afar"]
+        # What is no conversation goes past the script.
+        assert client.embeddings.create(model="m", input="x", encoding_format="float").data
     assert server.stop() == 0
     with pytest.raises(AssertionError, match="on_miss: upstream needs --upstream URL"):
         _serve(tmp_path, script)

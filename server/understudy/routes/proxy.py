@@ -16,7 +16,6 @@ from starlette.types import Receive, Scope, Send
 
 from understudy import refusals
 from understudy.chat_models.base import ChatModelError
-from understudy.chat_models.upstream import Upstream
 from understudy.errors import APIError, BadGatewayError
 from understudy.json_route import JSONRoute
 from understudy.services import CallerKey, House
@@ -52,8 +51,8 @@ async def proxy(path: str, request: Request, house: House, caller_key: CallerKey
     if not segments[0] or segments[0] in _OWNED or not {".", ".."}.isdisjoint(segments):
         shown = request.scope.get("understudy.path", request.scope["path"])
         raise refusals.INVALID_URL(method=request.method, path=shown)
-    upstream = house.chat_model
-    if not isinstance(upstream, Upstream):
+    upstream = house.upstream
+    if upstream is None:
         raise refusals.NO_UPSTREAM(method=request.method, path=path, known=", ".join(KNOWN_UPSTREAMS))
     body = await _body(request, path, house.settings)
     if not body.model and upstream.needs_deployment(path):
