@@ -5,7 +5,9 @@ from dataclasses import fields
 from pathlib import Path
 
 from docs.coverage_page import coverage_page
+from docs.scripts_page import scripts_page
 
+from understudy.script.schema import schema_text
 from understudy.settings import KNOWN_UPSTREAMS, Settings, flag, shown_default
 
 HEAD = """# Settings
@@ -39,7 +41,12 @@ def settings_page() -> str:
     return HEAD + "\n".join(rows) + f"\n\nNames that `--upstream` knows:\n\n| name | base URL |\n|---|---|\n{names}\n"
 
 
-PAGES = {"settings.md": settings_page, "coverage.md": coverage_page}
+PAGES = {
+    "settings.md": settings_page,
+    "coverage.md": coverage_page,
+    "scripts.md": scripts_page,
+    "script.schema.json": schema_text,
+}
 FOLDER = Path(__file__).parent
 
 

@@ -4,6 +4,7 @@ import logging
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 from fastapi import FastAPI
 
@@ -14,7 +15,9 @@ from understudy.chat_models.base import ChatModel
 from understudy.chat_models.offline import OfflineModel
 from understudy.chat_models.upstream import Upstream
 from understudy.house import Ground, open_house
+from understudy.model_choice import Models, choose_models
 from understudy.retrieval_folder import hint
+from understudy.routes import models as model_routes
 from understudy.routes import (
     assistants,
     chat_completions,
@@ -22,7 +25,6 @@ from understudy.routes import (
     file_batches,
     files,
     messages,
-    models,
     proxy,
     run_steps,
     runs,
@@ -43,14 +45,14 @@ _TOMBSTONE_SECONDS = 24 * 3600
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The server, ready for any ASGI host."""
-    chat_model: ChatModel = Upstream(settings.upstream, settings.upstream_key) if settings.upstream else OfflineModel()
+    """The server, ready for any ASGI host. Raises UsageError."""
+    models = choose_models(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
         if embedder_hint := hint(settings):
             log.warning("file search: %s", embedder_hint)
-        async with _lay(settings, chat_model) as ground:
+        async with _lay(settings, models) as ground:
             if settings.test_api:
                 from understudy.testing.namespaces import open_namespaces
 
@@ -74,13 +76,12 @@ def create_app(settings: Settings) -> FastAPI:
     )
     # /threads/runs comes before /threads/{thread_id}, which would match it.
     resources = (
-        *(assistants, runs, threads, messages, run_steps, files, uploads, models),
+        *(assistants, runs, threads, messages, run_steps, files, uploads, model_routes),
         *(vector_stores, vector_store_files, file_batches),
     )
     for resource in resources:
         app.include_router(resource.router, prefix="/v1")
-    if not settings.upstream:
-        app.include_router(chat_completions.router, prefix="/v1")
+    app.include_router(chat_completions.router, prefix="/v1")
     # The last one: it takes whatever the others left.
     app.include_router(proxy.router, prefix="/v1")
     app.include_router(control.router)
@@ -92,24 +93,23 @@ def create_app(settings: Settings) -> FastAPI:
     exceptions.install(app)
     openapi.install(app)
     app.add_middleware(AzurePaths)
-    app.add_middleware(Gate, settings=settings, model_backend=chat_model.backend)
+    app.add_middleware(Gate, settings=settings, model_backend=models.chat_model.backend)
     return app
 
 
 @asynccontextmanager
-async def _lay(settings: Settings, chat_model: ChatModel) -> AsyncGenerator[Ground, None]:
-    """What is shared by whoever the server serves."""
+async def _lay(settings: Settings, models: Models) -> AsyncGenerator[Ground, None]:
+    """What is there before a house and after it."""
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(chat_model.aclose)
+        stack.push_async_callback(models.aclose)
         sandbox = _sandbox(settings)
         stack.push_async_callback(sandbox.aclose)
         supervisor = await stack.enter_async_context(Supervisor())
         supervisor.start("sandbox probe", lambda: _probe(sandbox))
         supervisor.start("sandbox watchdog", sandbox.watch)
-        upstream = chat_model if isinstance(chat_model, Upstream) else None
-        if upstream is not None:
-            supervisor.start("upstream probe", partial(_probe_upstream, upstream))
-        yield Ground(chat_model, upstream, sandbox)
+        if models.upstream is not None:
+            supervisor.start("upstream probe", partial(_probe_upstream, models.upstream))
+        yield Ground(models, sandbox)
 
 
 def _sandbox(settings: Settings) -> Sandbox:

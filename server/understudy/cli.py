@@ -1,6 +1,7 @@
 """The command `understudy`. Exit codes: 0, 2 for a usage error, 1 otherwise with one line that says what to do."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -51,7 +52,21 @@ def _parser() -> argparse.ArgumentParser:
         "folder", metavar="FOLDER", help="corpus.jsonl, queries.jsonl and qrels.tsv (BEIR's layout)"
     )
     add_flags(evaluation)
+    check = commands.add_parser("check", help="find what is wrong in scripts")
+    what = check.add_mutually_exclusive_group(required=True)
+    what.add_argument("files", nargs="*", default=[], metavar="FILE", help="YAML or JSON script")
+    what.add_argument("--schema", action="store_true", help="print the JSON Schema of scripts, for editors")
+    _add_script(commands.add_parser("script", help="write scripts"))
     return parser
+
+
+def _add_script(parser: argparse.ArgumentParser) -> None:
+    written = parser.add_subparsers(dest="script_command", required=True, metavar="COMMAND")
+    thread = written.add_parser("from-thread", help="write a script of what happened in a thread")
+    thread.add_argument("thread", metavar="ID", help="thread_…")
+    thread.add_argument("--base-url", metavar="URL", help="of the server (default OPENAI_BASE_URL, or the local one)")
+    thread.add_argument("--api-key", dest="key", metavar="KEY", help="key for it (default OPENAI_API_KEY)")
+    thread.add_argument("--canned", action="store_true", help="show the outputs that code had, do not run it again")
 
 
 def _serve(settings: Settings, _options: dict[str, object]) -> None:
@@ -96,6 +111,23 @@ def _eval(settings: Settings, options: dict[str, object]) -> None:
     evaluate(settings, Path(str(options["folder"])))
 
 
+def _check(_settings: Settings, options: dict[str, Any]) -> None:
+    from understudy.check import check, print_schema
+
+    if options["schema"]:
+        print_schema()
+    else:
+        check([Path(file) for file in options["files"]])
+
+
+def _script(settings: Settings, options: dict[str, Any]) -> None:
+    from understudy.thread_script import print_script
+
+    base_url = options["base_url"] or os.environ.get("OPENAI_BASE_URL") or f"http://127.0.0.1:{settings.port}/v1"
+    key = options["key"] or os.environ.get("OPENAI_API_KEY") or "none"
+    print_script(options["thread"], base_url.rstrip("/"), key, canned=options["canned"])
+
+
 _COMMANDS: dict[str, Callable[[Settings, dict[str, Any]], int | None]] = {
     "serve": _serve,
     "test": _test,
@@ -104,4 +136,6 @@ _COMMANDS: dict[str, Callable[[Settings, dict[str, Any]], int | None]] = {
     "model": _model,
     "reindex": _reindex,
     "eval": _eval,
+    "check": _check,
+    "script": _script,
 }

@@ -14,7 +14,7 @@ from sqlmodel import Session
 
 T = TypeVar("T")
 
-SCHEMA_VERSION = "0003"
+SCHEMA_VERSION = "0004"
 """The newest migration under migrations/versions."""
 
 

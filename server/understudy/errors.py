@@ -6,6 +6,7 @@ APIError
 ├── AuthenticationError   401
 ├── PermissionDeniedError 403
 ├── NotFoundError         404
+├── RateLimitError        429  a model call that a script lets fail so
 ├── BadGatewayError       502  the upstream gave no answer
 ├── NotSupportedError     501  a part of the API this version does not serve
 └── InternalServerError   500
@@ -65,6 +66,13 @@ class NotFoundError(APIError):
 
     status = 404
     type = "invalid_request_error"
+
+
+class RateLimitError(APIError):
+    """Too many requests, or too large ones."""
+
+    status = 429
+    type = "requests"
 
 
 class NotSupportedError(APIError):

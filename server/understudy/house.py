@@ -13,12 +13,11 @@ from sqlmodel import Session, col, select
 
 from understudy import clock, crud, tables
 from understudy import vector_stores as store_rows
-from understudy.chat_models.base import ChatModel
-from understudy.chat_models.upstream import Upstream
 from understudy.database import Database
 from understudy.errors import NotFoundError
 from understudy.file_storage import FileStorage
 from understudy.ingestion import Ingestion
+from understudy.model_choice import Models
 from understudy.retrieval_folder import RetrievalFolder
 from understudy.routes import files, uploads
 from understudy.runs.code_interpreter import CodeInterpreter
@@ -43,8 +42,7 @@ _TOMBSTONE_SECONDS = 24 * 3600
 class Ground:
     """What houses stand on; it is there before them and after them."""
 
-    chat_model: ChatModel
-    upstream: Upstream | None
+    models: Models
     sandbox: Sandbox
     embedder: "Callable[[], Embedder | None] | None" = None
     """Gives the one that they share; without it each has its own."""
@@ -68,14 +66,14 @@ async def open_house(settings: Settings, ground: Ground, realm: str = "") -> Asy
         code_interpreter = CodeInterpreter(ground.sandbox, database, storage, realm)
         file_search = FileSearch(vector_search, ingestion, database)
         executor = RunExecutor(
-            settings, database, supervisor, ground.chat_model, storage, code_interpreter, file_search
+            settings, database, supervisor, ground.models.chat_model, storage, code_interpreter, file_search
         )
         services = Services(
             settings=settings,
             database=database,
             storage=storage,
-            chat_model=ground.chat_model,
-            upstream=ground.upstream,
+            chat_model=ground.models.chat_model,
+            upstream=ground.models.upstream,
             sandbox=ground.sandbox,
             retrieval=retrieval,
             ingestion=ingestion,

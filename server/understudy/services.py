@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
+from starlette.types import Scope
 
 from understudy.chat_models.base import ChatModel
 from understudy.chat_models.upstream import Upstream
@@ -36,10 +37,15 @@ class Services:
     executor: RunExecutor
 
 
+def services_of(scope: Scope) -> Services:
+    """Those that a request is for: its key's own in test mode, else the server's."""
+    services: Services = scope.get("understudy.services") or scope["app"].state.services
+    return services
+
+
 # Asynchronous, though they await nothing: FastAPI runs others in a worker thread, a hop for each request.
 async def _services(request: Request) -> Services:
-    services: Services = request.scope.get("understudy.services") or request.app.state.services
-    return services
+    return services_of(request.scope)
 
 
 async def _caller_key(request: Request) -> str | None:

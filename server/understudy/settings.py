@@ -189,6 +189,9 @@ class Settings:
     model: str | None = _setting(
         None, "model that the upstream is asked for in conversations, whatever a request names"
     )
+    script: Path | None = _setting(
+        None, "YAML or JSON file that says what the model does", lambda value: Path(value).expanduser()
+    )
     models: tuple[tuple[str, str], ...] = _setting(
         (), "requested name or glob = served name", _pair, many=True, metavar="NAME=SERVED"
     )

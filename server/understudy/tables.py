@@ -89,7 +89,10 @@ class Message(SQLModel, table=True):
 
 
 class Run(SQLModel, table=True):
-    """See schemas/runs.py. `usage` counts while the run goes on and is shown once it has ended."""
+    """See schemas/runs.py. `usage` counts while the run goes on and is shown once it has ended.
+
+    `position` is the chat model's own note of where it stands in the run.
+    """
 
     __tablename__ = "runs"
     __table_args__ = (
@@ -133,6 +136,7 @@ class Run(SQLModel, table=True):
     response_format: Any = _json(lambda: "auto")
     tool_choice: Any = _json(lambda: "auto")
     parallel_tool_calls: bool = True
+    position: JSON | None = _json()
 
 
 class RunStep(SQLModel, table=True):

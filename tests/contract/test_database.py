@@ -70,6 +70,7 @@ def test_an_older_database_is_upgraded_and_kept(tmp_path: Path) -> None:
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("DROP TABLE upload_parts")
         connection.execute("DROP TABLE uploads")
+        connection.execute("ALTER TABLE runs DROP COLUMN position")
     _set_version(database, "0002")
     server.start()
     with official_client(server) as client:

@@ -35,10 +35,16 @@ class ChatRequest:
     """Name under which the file search is among `tools`, None where it is not."""
     vector_stores: tuple[str, ...] = ()
     """Ids of the vector stores that the file search reads."""
-    run_id: str | None = None
-    """The run that the call belongs to; None for a chat completion."""
     caller_key: str | None = None
     """API key of the client that started the run; only a pass-through upstream uses it."""
+    run_id: str | None = None
+    """The run that the call belongs to; None for a chat completion."""
+    assistant_id: str | None = None
+    assistant_name: str | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+    """The run's, over its thread's, over its assistant's."""
+    position: JSON | None = None
+    """What the model's last `Position` in this run said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +65,15 @@ class RefusalDelta:
 class ToolCallDelta:
     """A piece of the tool call at `index` (counted from 0 within one model call).
 
-    The first delta of an index carries `name`; every delta may carry a piece of the JSON `arguments`.
+    The first delta of an index carries `name`; every delta may carry a piece of the JSON `arguments`. `outputs` are
+    what a call of the code interpreter shows instead of running: texts as logs, bytes as images.
     """
 
     index: int
     id: str | None = None
     name: str | None = None
     arguments: str = ""
+    outputs: tuple[str | bytes, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +102,14 @@ class Finish:
     usage: Usage | None = None
 
 
-Delta = TextDelta | RefusalDelta | ToolCallDelta | Finish
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where the model stands in the run; it gets that back with the run's next call, also after a restart."""
+
+    state: JSON
+
+
+Delta = TextDelta | RefusalDelta | ToolCallDelta | Position | Finish
 
 
 class ChatModelError(Exception):
@@ -111,7 +126,7 @@ class ChatModel(Protocol):
 
     @property
     def backend(self) -> str:
-        """`upstream` or `offline`, as `/health` and the header `x-understudy-model` say it."""
+        """`upstream`, `offline`, `auto` or `script`, as `/health` and the header `x-understudy-model` say it."""
         ...
 
     def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:

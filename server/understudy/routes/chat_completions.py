@@ -6,27 +6,55 @@ from typing import Any
 import orjson
 from fastapi import APIRouter, Response
 from fastapi.responses import StreamingResponse
+from starlette.routing import Match
+from starlette.types import Scope
 
 from understudy import clock
-from understudy.chat_models.base import JSON, ChatModel, ChatRequest, Delta, Finish, RefusalDelta, TextDelta, Usage
+from understudy.chat_models.base import (
+    JSON,
+    ChatModel,
+    ChatModelError,
+    ChatRequest,
+    Finish,
+    Position,
+    RefusalDelta,
+    TextDelta,
+    ToolCallDelta,
+    Usage,
+)
+from understudy.errors import APIError, BadRequestError, InternalServerError, RateLimitError
 from understudy.ids import new_id
 from understudy.json_route import JSONRoute
 from understudy.schemas.chat_completions import ChatCompletionCreate
 from understudy.schemas.tools import echoed
-from understudy.services import CallerKey, House
+from understudy.services import CallerKey, House, services_of
 
-router = APIRouter(tags=["Chat"], include_in_schema=False, route_class=JSONRoute)
+Shown = TextDelta | RefusalDelta | ToolCallDelta | Finish
+_ERRORS: dict[str, type[APIError]] = {"rate_limit_exceeded": RateLimitError, "invalid_prompt": BadRequestError}
+
+
+class _OwnAnswer(JSONRoute):
+    """A route that is not there where an upstream converses: the proxy takes what it leaves."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if services_of(scope).chat_model.backend == "upstream":
+            return Match.NONE, {}
+        return super().matches(scope)
+
+
+router = APIRouter(tags=["Chat"], include_in_schema=False, route_class=_OwnAnswer)
 
 
 @router.post("/chat/completions", operation_id="createChatCompletion")
 async def create_chat_completion(body: ChatCompletionCreate, house: House, caller_key: CallerKey) -> Response:
     """Create a chat completion, whole or streamed."""
     request = _request(body, caller_key)
+    deltas = await _deltas(house.chat_model, request)
     if not body.stream:
-        completion = await _whole(house.chat_model, request, body.n or 1)
+        completion = _whole(deltas, request.model, body.n or 1)
         return Response(orjson.dumps(completion), media_type="application/json")
     include_usage = bool(body.stream_options and body.stream_options.include_usage)
-    events = _events(house.chat_model, request, body.n or 1, include_usage)
+    events = _events(deltas, request.model, body.n or 1, include_usage)
     return StreamingResponse(events, media_type="text/event-stream", headers={"cache-control": "no-cache"})
 
 
@@ -46,9 +74,16 @@ def _request(body: ChatCompletionCreate, caller_key: str | None) -> ChatRequest:
     )
 
 
-async def _whole(chat_model: ChatModel, request: ChatRequest, count: int) -> JSON:
+async def _deltas(chat_model: ChatModel, request: ChatRequest) -> list[Shown]:
+    """The whole answer: the choices are alike, and an error has a status of its own. Raises APIError."""
+    try:
+        return [delta async for delta in chat_model.stream(request) if not isinstance(delta, Position)]
+    except ChatModelError as error:
+        raise _ERRORS.get(error.code, InternalServerError)(error.message, code=error.code) from error
+
+
+def _whole(deltas: list[Shown], model: str, count: int) -> JSON:
     choices, total = [], Usage()
-    deltas = [delta async for delta in chat_model.stream(request)]  # the choices are alike: made once
     for index in range(count):
         message: JSON = {"role": "assistant", "content": None, "refusal": None, "annotations": []}
         finish = Finish("stop")
@@ -59,7 +94,7 @@ async def _whole(chat_model: ChatModel, request: ChatRequest, count: int) -> JSO
                 _add(message, _shown(delta))
         total = _sum(total, finish.usage)
         choices.append({"index": index, "message": message, "logprobs": None, "finish_reason": finish.reason})
-    return {**_head("chat.completion", request.model), "choices": choices, "usage": _usage(total)}
+    return {**_head("chat.completion", model), "choices": choices, "usage": _usage(total)}
 
 
 def _add(message: JSON, shown: JSON) -> None:
@@ -75,12 +110,11 @@ def _add(message: JSON, shown: JSON) -> None:
                 calls[piece["index"]]["function"]["arguments"] += piece["function"]["arguments"]
 
 
-async def _events(chat_model: ChatModel, request: ChatRequest, count: int, include_usage: bool) -> AsyncIterator[bytes]:
-    head = _head("chat.completion.chunk", request.model)
+async def _events(deltas: list[Shown], model: str, count: int, include_usage: bool) -> AsyncIterator[bytes]:
+    head = _head("chat.completion.chunk", model)
     # With the usage asked for, every chunk has the field, and a last one without choices has its value.
     rest: JSON = {"usage": None} if include_usage else {}
     total = Usage()
-    deltas = [delta async for delta in chat_model.stream(request)]
     for index in range(count):
         choice: JSON = {"index": index, "logprobs": None, "finish_reason": None}
         first = {"role": "assistant", "content": "", "refusal": None}
@@ -111,7 +145,7 @@ def _head(kind: str, model: str) -> JSON:
     }
 
 
-def _shown(delta: Delta) -> dict[str, Any]:
+def _shown(delta: Shown) -> dict[str, Any]:
     """A delta in the words of Chat Completions."""
     match delta:
         case TextDelta(text):

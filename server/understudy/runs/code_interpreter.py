@@ -3,7 +3,7 @@
 import logging
 import os
 import shutil
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
@@ -18,6 +18,7 @@ from understudy.schemas.base import JSON
 from understudy_sandbox import Image, KernelSession, Logs, Sandbox
 
 log = logging.getLogger("understudy")
+_PNG = b"\x89PNG"
 _SUFFIXES = {"image/png": ".png", "image/jpeg": ".jpg"}
 
 
@@ -51,6 +52,15 @@ class CodeInterpreter:
                 on_output({"type": "image", "image": {"file_id": await self._keep_image(output)}})
 
         await session.execute(code, take)
+
+    async def show(self, outputs: Iterable[str | bytes], on_output: Callable[[JSON], None]) -> None:
+        """Hand on outputs that no code made, texts as logs and PNG or JPEG images as files."""
+        for output in outputs:
+            if isinstance(output, str):
+                on_output({"type": "logs", "logs": output})
+                continue
+            image = Image(output, "image/png" if output.startswith(_PNG) else "image/jpeg")
+            on_output({"type": "image", "image": {"file_id": await self._keep_image(image)}})
 
     async def keep_file(self, thread_id: str, name: str, max_bytes: int) -> tables.File | None:
         """Copy a file that the code left in /mnt/data; None where there is none of that name and size."""

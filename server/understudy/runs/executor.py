@@ -276,8 +276,12 @@ class _Leg:
             code_files=tuple(prompt.code_files),
             file_search=prompt.tools.file_search,
             vector_stores=tuple(prompt.stores.all()),
-            run_id=run.id,
             caller_key=self._caller_key,
+            run_id=run.id,
+            assistant_id=run.assistant_id,
+            assistant_name=prompt.assistant_name,
+            metadata=prompt.metadata,
+            position=run.position,
         )
 
     async def _conclude(self, turn: Turn, prompt: Prompt) -> bool:
@@ -310,9 +314,9 @@ class _Leg:
         waiting = [call.waiting() for call in turn.calls if isinstance(call, FunctionCall) and call.output is None]
         calls = [call.detail() for call in turn.calls]
         if waiting:
-            await self.recorder.require_action(calls, waiting, usage)
+            await self.recorder.require_action(calls, waiting, usage, turn.position)
             return False
-        await self.recorder.close_tool_calls(calls, usage)
+        await self.recorder.close_tool_calls(calls, usage, turn.position)
         return True
 
     async def _search(self, call: SearchCall, prompt: Prompt) -> None:
@@ -324,7 +328,11 @@ class _Leg:
         def show(output: JSON) -> None:
             self.recorder.tool_call_delta(call.add_output(output))
 
-        await self._executor.code_interpreter.run(prompt.run.thread_id, call.code, prompt.code_files, show)
+        interpreter = self._executor.code_interpreter
+        if call.canned is not None:
+            await interpreter.show(call.canned, show)
+        else:
+            await interpreter.run(prompt.run.thread_id, call.code, prompt.code_files, show)
 
     def _link_resolver(self, prompt: Prompt) -> Any:
         if prompt.tools.code_interpreter is None:

@@ -51,6 +51,9 @@ class Prompt:
     """Ids of the files that this run's searches found passages in, by the marks that the model was told."""
     next_search: int = 0
     """The number of the run's next search, the first part of its marks."""
+    assistant_name: str | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+    """The run's, over the thread's, over the assistant's."""
 
     def messages(self) -> list[JSON]:
         """The prompt as Chat Completions messages."""
@@ -96,10 +99,14 @@ def build(session: Session, run_id: str, storage: FileStorage) -> Prompt:
     Raises NotFoundError where run or thread are gone, VectorStoreExpiredError where a store to search is expired.
     """
     run = get_or_404(session, tables.Run, run_id)
+    thread = get_or_404(session, tables.Thread, run.thread_id)
+    assistant = session.exec(select(tables.Assistant).where(tables.Assistant.id == run.assistant_id)).first()
     tools = OfferedTools.of(run.tools, run.model)
-    code_files = _code_files(session, run) if tools.code_interpreter else {}
+    code_files = _code_files(session, run, assistant, thread) if tools.code_interpreter else {}
     history = _history(session, run, storage)
     prompt = Prompt(run, tools, code_files, _instructions(run, code_files), history)
+    prompt.assistant_name = assistant.name if assistant else None
+    prompt.metadata = (assistant.metadata_ if assistant else {}) | thread.metadata_ | run.metadata_
     if tools.file_search:
         prompt.stores = searched_stores(session, run)
         prompt.next_search = citations.first_number(history)
@@ -114,9 +121,9 @@ def _instructions(run: tables.Run, code_files: dict[str, str]) -> list[JSON]:
     return [{"role": "system", "content": "\n\n".join(texts)}] if texts else []
 
 
-def _code_files(session: Session, run: tables.Run) -> dict[str, str]:
-    assistant = session.exec(select(tables.Assistant).where(tables.Assistant.id == run.assistant_id)).first()
-    thread = get_or_404(session, tables.Thread, run.thread_id)
+def _code_files(
+    session: Session, run: tables.Run, assistant: tables.Assistant | None, thread: tables.Thread
+) -> dict[str, str]:
     owners = (run if "code_interpreter" in run.tool_resources or assistant is None else assistant, thread)
     ids = [
         file_id for owner in owners for file_id in owner.tool_resources.get("code_interpreter", {}).get("file_ids", [])

@@ -156,17 +156,20 @@ class Recorder:
             {"id": self.step_id, "object": "thread.run.step.delta", "delta": {"step_details": details}},
         )
 
-    async def close_tool_calls(self, tool_calls: list[JSON], usage: Usage | None) -> None:
-        """All the step's calls are answered."""
+    async def close_tool_calls(self, tool_calls: list[JSON], usage: Usage | None, position: JSON | None) -> None:
+        """All the step's calls are answered; the chat model stands at `position`."""
 
         def work(session: Session) -> tuple[None, list[Event]]:
             _check_in_progress(session, self.run_id)
+            _note_position(get_or_404(session, tables.Run, self.run_id), position)
             return None, [self._close_step(session, "completed", usage, tool_calls)]
 
         await self._record(work)
         self.step_id = None
 
-    async def require_action(self, tool_calls: list[JSON], waiting: list[JSON], usage: Usage | None) -> None:
+    async def require_action(
+        self, tool_calls: list[JSON], waiting: list[JSON], usage: Usage | None, position: JSON | None
+    ) -> None:
         """The client has to answer the calls `waiting`; the step stays in progress [R]."""
 
         def work(session: Session) -> tuple[None, list[Event]]:
@@ -177,6 +180,7 @@ class Recorder:
             action = {"type": "submit_tool_outputs", "submit_tool_outputs": {"tool_calls": waiting}}
             run = transition(session, self.run_id, "requires_action", required_action=action)
             _add_usage(run, usage)
+            _note_position(run, position)
             return None, [("run.requires_action", Run.model_validate(run))]
 
         await self._record(work)
@@ -364,6 +368,11 @@ def used(run: tables.Run) -> Usage:
         run.usage["prompt_token_details"]["cached_tokens"],
         run.usage["completion_tokens_details"]["reasoning_tokens"],
     )
+
+
+def _note_position(run: tables.Run, position: JSON | None) -> None:
+    if position is not None:
+        run.position = position
 
 
 def _add_usage(run: tables.Run, usage: Usage | None) -> None:

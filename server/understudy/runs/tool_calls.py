@@ -149,6 +149,8 @@ class CodeCall(ToolCall):
 
     code: str = ""
     outputs: list[JSON] = field(default_factory=list)
+    canned: tuple[str | bytes, ...] | None = None
+    """What the model gave as outputs, so that the code is not run: texts as logs, bytes as images."""
     reader: CodeArgument = field(default_factory=CodeArgument)
 
     def detail(self) -> JSON:

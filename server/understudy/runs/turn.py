@@ -3,12 +3,12 @@
 import logging
 import re
 
-from understudy.chat_models.base import Delta, Finish, RefusalDelta, TextDelta, ToolCallDelta, Usage
+from understudy.chat_models.base import Delta, Finish, Position, RefusalDelta, TextDelta, ToolCallDelta, Usage
 from understudy.ids import new_id
 from understudy.runs.answer import Answer, ResolveLink
 from understudy.runs.prompt import Prompt
 from understudy.runs.recorder import Recorder
-from understudy.runs.tool_calls import ToolCall, new_call
+from understudy.runs.tool_calls import CodeCall, ToolCall, new_call
 from understudy.schemas.base import JSON
 
 log = logging.getLogger("understudy")
@@ -31,6 +31,7 @@ class Turn:
         self.answer: Answer | None = None
         self.calls: list[ToolCall] = []
         self.finish = Finish("stop")
+        self.position: JSON | None = None
         self.output_bytes = 0
 
     async def take(self, delta: Delta) -> None:
@@ -45,6 +46,8 @@ class Turn:
             case RefusalDelta():
                 answer = await self._open_answer()
                 self._publish(answer.add_refusal(delta.text))
+            case Position():
+                self.position = delta.state
             case Finish():
                 self.finish = delta
 
@@ -108,6 +111,8 @@ class Turn:
         if call is None:
             call = self._indexes[delta.index] = await self._open_call(delta)
             self._recorder.tool_call_delta(call.opening())
+        if delta.outputs is not None and isinstance(call, CodeCall):
+            call.canned = delta.outputs
         if delta.arguments and (change := call.feed(delta.arguments)):
             self._recorder.tool_call_delta(change)
 

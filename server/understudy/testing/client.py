@@ -118,6 +118,10 @@ class Understudy:
         self._rules.append({"when": {"user": user}, "reply": reply})
         self.call("PUT", "/script", {"text": json.dumps({"version": 1, "rules": self._rules}), "name": "reply()"})
 
+    def auto(self) -> None:
+        """Let a model answer that uses every tool once and then tells their outputs as JSON."""
+        self.call("PUT", "/stand_in", {"name": "auto"})
+
     def cassette(self, path: str | Path, *, mode: str = "none") -> None:
         """Replay model calls from a cassette, or record them there."""
         self.call("PUT", "/cassette", {"path": str(Path(path).absolute()), "mode": mode})

@@ -5,6 +5,7 @@ from contextlib import aclosing
 
 from understudy import clock
 from understudy.chat_models.base import JSON, ChatModel, ChatModelError, ChatRequest, Delta, TextDelta, ToolCallDelta
+from understudy.script.model import ModelCall
 from understudy.testing.faults import Faults
 from understudy.testing.journal import Journal, ModelCallEntry
 from understudy.testing.pace import Pace
@@ -14,10 +15,12 @@ class WatchedModel:
     """Another model, which may be exchanged between two calls; each call is entered into the journal."""
 
     def __init__(self, model: ChatModel, pace: Pace, faults: Faults, journal: Journal) -> None:
-        self.model = model
+        self.first = self.model = model
         self._pace = pace
         self._faults = faults
         self._journal = journal
+        self._entries: dict[int, ModelCallEntry] = {}
+        """Of the calls at work, by their requests."""
 
     @property
     def backend(self) -> str:
@@ -30,6 +33,7 @@ class WatchedModel:
             await self._pace.hold(request.run_id)
         entry = ModelCallEntry(request.run_id, request.model, request.messages, request.tools, clock.now())
         self._journal.model_calls.append(entry)
+        self._entries[id(request)] = entry
         try:
             fault = self._faults.for_run() if request.run_id is not None else None
             if fault is not None and fault.fail_run is not None:
@@ -41,6 +45,15 @@ class WatchedModel:
         except ChatModelError as error:
             entry.error = error.message
             raise
+        finally:
+            del self._entries[id(request)]
+
+    def note(self, call: ModelCall) -> None:
+        """Enter which rule of the script the call came to."""
+        entry = self._entries[id(call.request)]
+        entry.rule, entry.line = call.rule, call.line
+        entry.misses = [{"rule": miss.rule, "line": miss.line, "reasons": list(miss.reasons)} for miss in call.misses]
+        entry.unmatched = call.rule is None and call.error is not None
 
     async def list_models(self, caller_key: str | None) -> list[JSON]:
         """The model's."""

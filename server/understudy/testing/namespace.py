@@ -13,8 +13,11 @@ from sqlmodel import Session, col, func, select
 
 from understudy import clock, ids, tables
 from understudy.clock import Clock
+from understudy.chat_models.base import ChatModel
 from understudy.house import Ground, open_house, sweep
 from understudy.ids import Ids, new_id
+from understudy.model_choice import Models, choose_models, scripted
+from understudy.script.script import Script
 from understudy.services import Services
 from understudy.settings import Settings
 from understudy.supervisor import Supervisor
@@ -64,7 +67,9 @@ class Namespace:
         self.pace = Pace()
         self.faults = Faults()
         self.journal = Journal()
-        self.model = WatchedModel(base.ground.chat_model, self.pace, self.faults, self.journal)
+        models = choose_models(base.settings)
+        self.model = WatchedModel(models.chat_model, self.pace, self.faults, self.journal)
+        self._models = Models(self.model, models.upstream)
         self.snapshots = snapshots
         """By their ids; a reset leaves them."""
         self._base = base
@@ -84,7 +89,7 @@ class Namespace:
     def _open(self, folder: Path) -> World:
         """Open a world over a folder. Called in the namespace's own time, in which the world's tasks go on."""
         settings = replace(self._base.settings, data_dir=folder)
-        ground = replace(self._base.ground, chat_model=self.model)
+        ground = replace(self._base.ground, models=self._models)
         world = World(folder, partial(open_house, settings, ground, _realm(folder)))
         self._base.supervisor.start(f"world {folder.name}", world.keep)
         return world
@@ -94,6 +99,19 @@ class Namespace:
         if self._world is not None:
             self._world.close()
             self._world = None
+
+    async def aclose(self) -> None:
+        """The same, and close the models."""
+        self.close()
+        await self._models.aclose()
+
+    def set_script(self, script: Script) -> None:
+        """Let the model do as a script says. Raises UsageError."""
+        self.model.model = scripted(script, self._models.upstream, self.model.note)
+
+    def set_stand_in(self, model: ChatModel | None) -> None:
+        """Let another model answer; None: the one of the start."""
+        self.model.model = model or self.model.first
 
     # -----------------------------------------------------------------------------------------------------------------
     # Snapshots

@@ -39,16 +39,16 @@ class Namespaces:
             self._by_key[key] = Namespace(self._base, {})
         return self._by_key[key]
 
-    def reset(self, key: str) -> None:
+    async def reset(self, key: str) -> None:
         """Begin a key's namespace anew, with nothing but its snapshots."""
         old = self.of(key)
-        old.close()
         self._by_key[key] = Namespace(self._base, old.snapshots)
+        await old.aclose()
 
     async def drain(self) -> None:
         """End the runs at work: the server stops."""
         for namespace in self._by_key.values():
-            namespace.close()
+            await namespace.aclose()
 
 
 @asynccontextmanager

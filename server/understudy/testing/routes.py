@@ -1,7 +1,8 @@
 """/_understudy: what a test does to its namespace."""
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import Field
@@ -11,7 +12,10 @@ from understudy import refusals, tables
 from understudy.json_route import JSONRoute
 from understudy.schemas.base import JSON, Body
 from understudy.schemas.runs import Run
+from understudy.model_choice import STAND_INS
+from understudy.script.script import Script, ScriptError
 from understudy.services import CallerKey
+from understudy.settings import UsageError
 from understudy.testing.faults import Fault
 from understudy.testing.namespace import Namespace
 from understudy.testing.namespaces import CONTROL, Namespaces
@@ -37,8 +41,47 @@ Seconds = Annotated[float, Field(ge=0, le=1e10)]
 @router.post("/reset")
 async def reset(key: CallerKey, namespaces: All) -> JSON:
     """Begin anew: no objects, no script, no faults, the machine's time, ids by chance. Snapshots stay."""
-    namespaces.reset(key or "")
+    await namespaces.reset(key or "")
     return {"reset": True}
+
+
+class ScriptText(Body):
+    """A script as YAML or JSON. `folder`: where the server finds images of canned code; `name`: for what it says."""
+
+    text: str
+    name: str = "script"
+    folder: str | None = None
+
+
+@router.put("/script")
+async def set_script(body: ScriptText, mine: Mine) -> JSON:
+    """Let the model do as a script says."""
+    try:
+        script = Script.parse(body.text, body.name, Path(body.folder) if body.folder else None)
+        mine.set_script(script)
+    except (ScriptError, UsageError) as error:
+        raise refusals.WRONG_SCRIPT(reason=error) from error
+    return {"name": body.name, "rules": len(script.rules)}
+
+
+class StandIn(Body):
+    """Who answers in the place of a model; null: who does without a script."""
+
+    name: Literal["auto", "offline"] | None
+
+
+@router.put("/stand_in")
+async def set_stand_in(body: StandIn, mine: Mine) -> JSON:
+    """Let a stand-in answer, and no script."""
+    mine.set_stand_in(None if body.name is None else STAND_INS[body.name]())
+    return body.model_dump()
+
+
+@router.delete("/script")
+async def delete_script(mine: Mine) -> JSON:
+    """Let the model of the start answer again."""
+    mine.set_stand_in(None)
+    return {"deleted": True}
 
 
 @router.post("/snapshots")

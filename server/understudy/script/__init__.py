@@ -1,0 +1,1 @@
+"""Scripts: what a model is to say and call, written down beforehand."""
