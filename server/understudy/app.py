@@ -13,6 +13,7 @@ from understudy import __version__, clock, crud, exceptions, openapi, tables
 from understudy import vector_stores as store_rows
 from understudy.auth import Gate
 from understudy.azure import AzurePaths
+from understudy.chat_models.auto import AutoModel
 from understudy.chat_models.base import ChatModel
 from understudy.chat_models.offline import OfflineModel
 from understudy.chat_models.upstream import Upstream
@@ -54,7 +55,7 @@ _TOMBSTONE_SECONDS = 24 * 3600
 
 def create_app(settings: Settings) -> FastAPI:
     """The server, ready for any ASGI host."""
-    chat_model: ChatModel = Upstream(settings.upstream, settings.upstream_key) if settings.upstream else OfflineModel()
+    chat_model = _chat_model(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
@@ -87,6 +88,12 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(AzurePaths)
     app.add_middleware(Gate, settings=settings, model_backend=chat_model.backend)
     return app
+
+
+def _chat_model(settings: Settings) -> ChatModel:
+    if settings.upstream:
+        return Upstream(settings.upstream, settings.upstream_key)
+    return AutoModel() if settings.stand_in == "auto" else OfflineModel()
 
 
 async def _open(settings: Settings, chat_model: ChatModel, stack: AsyncExitStack) -> Services:

@@ -189,6 +189,11 @@ class Settings:
     model: str | None = _setting(
         None, "model that the upstream is asked for in conversations, whatever a request names"
     )
+    stand_in: str = _setting(
+        "offline",
+        "what answers where there is no upstream: offline, or auto, which calls every tool once for tests",
+        _one_of("offline", "auto"),
+    )
     models: tuple[tuple[str, str], ...] = _setting(
         (), "requested name or glob = served name", _pair, many=True, metavar="NAME=SERVED"
     )
@@ -369,7 +374,7 @@ def _check(settings: Settings) -> None:
     if settings.upstream_key and not settings.upstream:
         raise UsageError("--upstream-key needs --upstream")
     if settings.model and not settings.upstream:
-        raise UsageError(f"--model {settings.model} needs --upstream URL: without one the offline model answers")
+        raise UsageError(f"--model {settings.model} needs --upstream URL: without one no model is asked")
     if settings.embedder.startswith("upstream:") and not settings.upstream:
         raise UsageError(f"--embedder {settings.embedder} needs --upstream")
     if settings.embedder.startswith("upstream:") and settings.upstream_key == PASS_THROUGH:

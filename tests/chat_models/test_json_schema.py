@@ -8,7 +8,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from understudy.chat_models.json_schema import example
-from understudy.chat_models.pattern import UnsatisfiableError, matches
+from understudy.chat_models.json_schema.pattern import UnsatisfiableError, matches
 
 NODE = {
     "type": "object",

@@ -8,7 +8,18 @@ from fastapi import APIRouter, Response
 from fastapi.responses import StreamingResponse
 
 from understudy import clock
-from understudy.chat_models.base import JSON, ChatModel, ChatRequest, Delta, Finish, RefusalDelta, TextDelta, Usage
+from understudy.chat_models.base import (
+    JSON,
+    ChatModel,
+    ChatModelError,
+    ChatRequest,
+    Delta,
+    Finish,
+    RefusalDelta,
+    TextDelta,
+    Usage,
+)
+from understudy.errors import BadRequestError
 from understudy.ids import new_id
 from understudy.json_route import JSONRoute
 from understudy.schemas.chat_completions import ChatCompletionCreate
@@ -22,11 +33,12 @@ router = APIRouter(tags=["Chat"], include_in_schema=False, route_class=JSONRoute
 async def create_chat_completion(body: ChatCompletionCreate, house: House, caller_key: CallerKey) -> Response:
     """Create a chat completion, whole or streamed."""
     request = _request(body, caller_key)
+    deltas = await _deltas(house.chat_model, request)  # the choices are alike: made once
     if not body.stream:
-        completion = await _whole(house.chat_model, request, body.n or 1)
+        completion = _whole(deltas, request, body.n or 1)
         return Response(orjson.dumps(completion), media_type="application/json")
     include_usage = bool(body.stream_options and body.stream_options.include_usage)
-    events = _events(house.chat_model, request, body.n or 1, include_usage)
+    events = _events(deltas, request, body.n or 1, include_usage)
     return StreamingResponse(events, media_type="text/event-stream", headers={"cache-control": "no-cache"})
 
 
@@ -46,9 +58,15 @@ def _request(body: ChatCompletionCreate, caller_key: str | None) -> ChatRequest:
     )
 
 
-async def _whole(chat_model: ChatModel, request: ChatRequest, count: int) -> JSON:
+async def _deltas(chat_model: ChatModel, request: ChatRequest) -> list[Delta]:
+    try:
+        return [delta async for delta in chat_model.stream(request)]
+    except ChatModelError as error:
+        raise BadRequestError(error.message, code=error.code) from error
+
+
+def _whole(deltas: list[Delta], request: ChatRequest, count: int) -> JSON:
     choices, total = [], Usage()
-    deltas = [delta async for delta in chat_model.stream(request)]  # the choices are alike: made once
     for index in range(count):
         message: JSON = {"role": "assistant", "content": None, "refusal": None, "annotations": []}
         finish = Finish("stop")
@@ -75,12 +93,11 @@ def _add(message: JSON, shown: JSON) -> None:
                 calls[piece["index"]]["function"]["arguments"] += piece["function"]["arguments"]
 
 
-async def _events(chat_model: ChatModel, request: ChatRequest, count: int, include_usage: bool) -> AsyncIterator[bytes]:
+async def _events(deltas: list[Delta], request: ChatRequest, count: int, include_usage: bool) -> AsyncIterator[bytes]:
     head = _head("chat.completion.chunk", request.model)
     # With the usage asked for, every chunk has the field, and a last one without choices has its value.
     rest: JSON = {"usage": None} if include_usage else {}
     total = Usage()
-    deltas = [delta async for delta in chat_model.stream(request)]
     for index in range(count):
         choice: JSON = {"index": index, "logprobs": None, "finish_reason": None}
         first = {"role": "assistant", "content": "", "refusal": None}

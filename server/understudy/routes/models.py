@@ -43,7 +43,7 @@ async def list_models(house: House, caller_key: CallerKey) -> ModelList:
 @router.get("/{model:path}", operation_id="retrieveModel")
 async def retrieve_model(model: str, house: House, caller_key: CallerKey) -> Model:
     """Retrieve a model: one that is served here under that name, or one that the upstream lists."""
-    if house.chat_model.backend == "offline" or _is_served(house.settings, model):
+    if not house.settings.upstream or _is_served(house.settings, model):
         return _ours(model)
     for listed in await _listed(house, caller_key):
         if listed.id == model:

@@ -10,8 +10,8 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-from understudy.chat_models.pattern import LONGEST, UnsatisfiableError, matches, matching, parsed
-from understudy.chat_models.words import FORMATS, Words
+from understudy.chat_models.json_schema.pattern import LONGEST, UnsatisfiableError, matches, matching, parsed
+from understudy.chat_models.json_schema.words import FORMATS, Words
 
 JSONSchema = Any
 """An object or a boolean, as a client sent it: perhaps malformed."""
