@@ -2,22 +2,65 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import suppress
-from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-# How a format looks in a text, and an example of it.
+
+class Form(NamedTuple):
+    """A format: what it looks like in a text, and an example for a number of up to two digits."""
+
+    name: str
+    looks: str
+    sample: str
+
+    @property
+    def whole(self) -> str:
+        """The regular expression of a whole string of that format."""
+        return f"^(?:{self.looks})$"
+
+
+_DATE = r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])"
+_TIME = r"(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)"
+_BYTE = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_EMAIL = rf"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@{_LABEL}(?:\.{_LABEL})+"
+_URI = r"[A-Za-z][A-Za-z0-9+-]*://[A-Za-z0-9][A-Za-z0-9.:-]*(?:/[\w.~?=&%:#+/-]*)?"
+_PAIR = "[0-9a-fA-F]{1,4}"
+_UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 FORMATS = {
-    "date": (r"\b\d{4}-\d\d-\d\d\b", "2026-01-{:02}"),
-    "date-time": (r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d)", "2026-01-{:02}T12:00:00Z"),
-    "time": (r"\b[01]\d:[0-5]\d:[0-5]\dZ", "12:00:{:02}Z"),
-    "duration": (r"\bP\d+D\b", "P{}D"),
-    "email": (r"\b[\w.+-]+@\w[\w-]*(?:\.\w[\w-]*)+", "user{}@example.com"),
-    "hostname": (r"\b(?:[a-z]\w*\.)+[a-z]{2,}\b", "host{}.example.com"),
-    "ipv4": (r"\b(?:1?\d?\d\.){3}1?\d?\d\b", "192.0.2.{}"),
-    "ipv6": (r"\b2001:db8::\d\b", "2001:db8::{}"),
-    "uri": (r"\bhttps?://[\w./?=&%:#-]*[\w/]", "https://example.com/{}"),
-    "uuid": (r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "00000000-0000-4000-8000-{:012}"),
+    form.name: form
+    for form in (
+        Form("date", _DATE, "2026-01-{:02}"),
+        Form("date-time", rf"{_DATE}T{_TIME}", "2026-01-{:02}T12:00:00Z"),
+        Form("time", _TIME, "12:00:{:02}Z"),
+        Form("duration", r"P(?:\d+W|\d+D(?:T\d+H)?|T\d+[HMS])", "P{}D"),
+        Form("email", _EMAIL, "user{}@example.com"),
+        Form("idn-email", _EMAIL, "user{}@example.com"),
+        Form("hostname", rf"{_LABEL}(?:\.{_LABEL})*", "host{}.example.com"),
+        Form("idn-hostname", rf"{_LABEL}(?:\.{_LABEL})*", "host{}.example.com"),
+        Form("ipvanyaddress", rf"{_BYTE}(?:\.{_BYTE}){{3}}", "192.0.2.{}"),  # pydantic's
+        Form("ipv4", rf"{_BYTE}(?:\.{_BYTE}){{3}}", "192.0.2.{}"),
+        Form(
+            "ipv6",
+            r"(?:[0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}|(?:[0-9a-fA-F]{1,4}:){1,6}:[0-9a-fA-F]{1,4}|::1",
+            "2001:db8::{}",
+        ),
+        Form("uri", _URI, "https://example.com/{}"),
+        Form("url", _URI, "https://example.com/{}"),
+        Form("iri", _URI, "https://example.com/{}"),
+        Form("uri-reference", rf"{_URI}|/[\w./-]*", "https://example.com/{}"),
+        Form("iri-reference", rf"{_URI}|/[\w./-]*", "https://example.com/{}"),
+        Form("uri-template", rf"{_URI}(?:\{{\w+\}})?", "https://example.com/{}"),
+        Form(
+            "uuid",
+            r"[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}",
+            "00000000-0000-4000-8000-{:012}",
+        ),
+        Form("json-pointer", r"(?:/[\w-]*)*", "/key_{}"),
+        Form("relative-json-pointer", r"\d(?:/[\w-]*)*", "1/key_{}"),
+        Form("regex", r"\^?[\w .+*]*\$?", "^value{}$"),
+        Form("byte", r"(?:[A-Za-z0-9+/]{4})+", "ZXhh{:02}Zw"),
+        Form("json-string", r"\d|[1-9]\d+", "{}"),
+    )
 }
 _NUMBER = r"(?<![\w.])-?\d{1,15}(?:\.\d{1,15})?(?!\w)"
 _QUOTED = r"\"([^\"\n]+)\"|“([^”\n]+)”|(?<!\w)'([^'\n]+)'(?!\w)|`([^`\n]+)`"
@@ -53,7 +96,7 @@ class Words:
             before = rf"(?i)(?<!\w){_spelled(name)}[\"']?(?:\s*[:=]|\s+is|\s+of)?\s*({_NUMBER})"
             after = rf"(?i)({_NUMBER})\s+{_spelled(name)}(?!\w)"
             yield from map(_number, re.findall(before, self.plain) + re.findall(after, self.plain))
-        yield from self.numbers
+        yield from list(self.numbers)
 
     def for_string(self, name: str) -> Iterator[str]:
         """Phrases for a property of that name, those beside the name first."""
@@ -62,17 +105,13 @@ class Words:
             yield from ("".join(groups) for groups in re.findall(named, self.text))
         if re.search(_NAMED_THING, name):
             yield from re.findall(_THING, self.text)
-        yield from self.quoted
+        yield from list(self.quoted)
         if re.fullmatch(_TEXT_NAME, name) and self.text:
             yield self.text
 
-    def for_format(self, name: str) -> Iterator[str]:
-        """What looks like the format of that name."""
-        for found in re.findall(FORMATS[name][0], self.text):
-            with suppress(ValueError):  # there is no 31st of February
-                if name.startswith("date"):
-                    datetime.fromisoformat(found)
-                yield found
+    def for_format(self, form: Form) -> Iterator[str]:
+        """What looks like that format."""
+        yield from re.findall(rf"(?<![\w.:/-])(?:{form.looks})(?![\w/-])", self.text)
 
 
 def _number(text: str) -> float:
