@@ -31,9 +31,10 @@ from understudy.chat_models.json_schema.variants import Variants
 from understudy.chat_models.json_schema.words import FORMATS, Words
 
 _STEPS = 100_000
-_VALUE_STEPS = 30
+_VALUE_STEPS = 10
 _TEXT_LENGTH = 5_000  # searched for values; some of the searches are quadratic
 _MISSES = 50
+_MENTIONED = 1_000
 _REVISITS = (0, 1, 2, 4)
 
 
@@ -110,7 +111,7 @@ class _Maker:
                     yield candidate
                     continue
                 misses += 1
-                if misses == _MISSES:
+                if misses == _MISSES and choices_of(plain) is None:
                     break
         if not found and len(place.path) > len(self.dead_end):
             self.dead_end = place.path
@@ -119,7 +120,7 @@ class _Maker:
         kinds = kinds_of(schemas)
         choices = choices_of(schemas)
         if choices is not None:
-            yield from filter(self.words.mention, choices)
+            yield from filter(self.words.mention, choices[:_MENTIONED])
         elif {"integer", "number"} & set(kinds):
             yield from self.words.for_number(place.name)
         elif "string" in kinds and not any("format" in schema for schema in schemas):

@@ -173,7 +173,7 @@ class Language:
         """The states, each a way to go on with `rest` alone."""
         seen, waiting, found = {rest}, [rest], []
         while waiting:
-            self._budget.spend()
+            self._budget.spend(1 + len(waiting[-1]) // 50)
             match waiting.pop():
                 case (Characters() as one, *after):
                     if one.fits(character):
@@ -208,7 +208,7 @@ class Language:
         """Whether nothing more need follow."""
         seen, waiting = {rest}, [rest]
         while waiting:
-            self._budget.spend()
+            self._budget.spend(1 + len(waiting[-1]) // 50)
             match waiting.pop():
                 case ():
                     return True
