@@ -4,20 +4,16 @@ import logging
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from pathlib import Path
 
 from fastapi import FastAPI
 
 from understudy import __version__, exceptions, openapi
 from understudy.auth import Gate
 from understudy.azure import AzurePaths
-from understudy.chat_models.base import ChatModel
-from understudy.chat_models.offline import OfflineModel
 from understudy.chat_models.upstream import Upstream
 from understudy.house import Ground, open_house
 from understudy.model_choice import Models, choose_models
 from understudy.retrieval_folder import hint
-from understudy.routes import models as model_routes
 from understudy.routes import (
     assistants,
     chat_completions,
@@ -33,6 +29,7 @@ from understudy.routes import (
     vector_store_files,
     vector_stores,
 )
+from understudy.routes import models as model_routes
 from understudy.settings import Settings
 from understudy.supervisor import Supervisor
 from understudy_sandbox import Sandbox, SandboxLimits

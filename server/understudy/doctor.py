@@ -49,7 +49,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
         yield (
             "--",
             "upstream",
-            "none: the offline model answers. Give --upstream URL (or openai, ollama, …) for one",
+            f"none: the {settings.stand_in} model answers. Give --upstream URL (or openai, ollama, …) for one",
         )
         return
     yield from _upstream(settings)

@@ -54,7 +54,7 @@ def scripted(
         others["upstream"] = upstream
     elif script.on_miss == "upstream":
         raise UsageError(f"{script.name}: on_miss: upstream needs --upstream URL")
-    return ScriptModel(script, others, note)
+    return ScriptModel(script, others, note) if note else ScriptModel(script, others)
 
 
 def _read(path: Path) -> "Script":

@@ -89,7 +89,7 @@ def _run(settings: Settings, listener: socket.socket, companion: Companion | Non
         )
     )
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    model = settings.shown_upstream or "none: the offline model answers (give --upstream URL)"
+    model = settings.shown_upstream or f"none: the {settings.stand_in} model answers (give --upstream URL)"
     log.info("Understudy %s, data in %s, upstream %s", __version__, settings.data_dir, model)
     server.drain = lambda: app.state.drain()
     server.address = f"http://{host}:{settings.port}"

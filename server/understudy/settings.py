@@ -192,6 +192,11 @@ class Settings:
     script: Path | None = _setting(
         None, "YAML or JSON file that says what the model does", lambda value: Path(value).expanduser()
     )
+    stand_in: str = _setting(
+        "offline",
+        "what answers where there is no upstream: offline, or auto, which calls every tool once for tests",
+        _one_of("offline", "auto"),
+    )
     models: tuple[tuple[str, str], ...] = _setting(
         (), "requested name or glob = served name", _pair, many=True, metavar="NAME=SERVED"
     )
@@ -377,7 +382,7 @@ def _check(settings: Settings) -> None:
     if settings.upstream_key and not settings.upstream:
         raise UsageError("--upstream-key needs --upstream")
     if settings.model and not settings.upstream:
-        raise UsageError(f"--model {settings.model} needs --upstream URL: without one the offline model answers")
+        raise UsageError(f"--model {settings.model} needs --upstream URL: without one no model is asked")
     if settings.embedder.startswith("upstream:") and not settings.upstream:
         raise UsageError(f"--embedder {settings.embedder} needs --upstream")
     if settings.embedder.startswith("upstream:") and settings.upstream_key == PASS_THROUGH:

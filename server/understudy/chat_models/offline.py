@@ -4,22 +4,19 @@ What it does, in this order: report tool outputs; call a function that is forced
 answer in the JSON format asked for; else echo.
 """
 
-import asyncio
 import json
 import re
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 
 from understudy.chat_models import offline_code, offline_search
-from understudy.chat_models.base import JSON, ChatRequest, Delta, Finish, TextDelta, ToolCallDelta, Usage
-from understudy.chat_models.json_schema import example
-from understudy.chat_models.pattern import UnsatisfiableError
+from understudy.chat_models.base import JSON, ChatRequest, Delta
+from understudy.chat_models.json_schema import UnsatisfiableError, example
+from understudy.chat_models.stand_in import last_turn, parts, streamed, text_of, tool_outputs, user_functions
 
 LABEL = "[offline stand-in, no model]"
 
-_READ_LENGTH = 256_000  # what a message may have; chat completions have no such limit
 _QUOTED_LENGTH = 200
 _REPORTED_LENGTH = 6000
-_ARGUMENT_PIECES = 6
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _IMAGE = re.compile(r"^\[image \d+ displayed\]$", re.MULTILINE)
@@ -35,17 +32,10 @@ class OfflineModel:
 
     backend = "offline"
 
-    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
-        """Yield the answer's deltas, `Finish` last."""
+    def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+        """The answer's deltas, `Finish` last."""
         calls = _calls(request)
-        deltas: list[TextDelta | ToolCallDelta] = []
-        deltas += _call_deltas(calls) if calls else _text_deltas(_answer(request))
-        limit = request.max_completion_tokens
-        for delta in deltas[:limit]:
-            yield delta
-            await asyncio.sleep(0)  # let the reader send it before the next one comes
-        cut = limit is not None and len(deltas) > limit
-        yield Finish("length" if cut else "tool_calls" if calls else "stop", _usage(request, deltas[:limit]))
+        return streamed(request, calls, "" if calls else _answer(request))
 
     async def list_models(self, caller_key: str | None) -> list[JSON]:  # noqa: ARG002
         """The one model there is."""
@@ -55,71 +45,15 @@ class OfflineModel:
         """Nothing to give back."""
 
 
-def _text_deltas(text: str) -> Iterator[TextDelta]:
-    for piece in re.findall(r"\S+\s*|\s+", text):
-        yield TextDelta(piece)
-
-
-def _call_deltas(calls: list[tuple[str, JSON]]) -> Iterator[ToolCallDelta]:
-    for index, (name, values) in enumerate(calls):
-        yield ToolCallDelta(index, name=name)
-        arguments = json.dumps(values, ensure_ascii=False)
-        size = max(16, -(-len(arguments) // _ARGUMENT_PIECES))
-        for start in range(0, len(arguments), size):
-            yield ToolCallDelta(index, arguments=arguments[start : start + size])
-
-
-def _usage(request: ChatRequest, deltas: list[TextDelta | ToolCallDelta]) -> Usage:
-    """About four characters to a token, and never more than was allowed."""
-    prompt = sum(len(_text(message)) + len(str(message.get("tool_calls") or "")) for message in request.messages)
-    written = "".join(delta.text if isinstance(delta, TextDelta) else delta.arguments for delta in deltas)
-    completion = max(1, len(written) // 4)
-    limit = request.max_completion_tokens
-    return Usage(max(1, prompt // 4), completion if limit is None else min(completion, limit))
-
-
-# What it is asked
-
-
-def _parts(message: JSON, kind: str) -> list[JSON]:
-    content = message.get("content")
-    if isinstance(content, str):
-        content = [{"type": "text", "text": content}]
-    return [part for part in content or [] if part.get("type") == kind]
-
-
-def _text(message: JSON) -> str:
-    return "\n".join(str(part.get("text", "")) for part in _parts(message, "text"))[:_READ_LENGTH]
-
-
-def _turn(request: ChatRequest) -> tuple[JSON, list[JSON]]:
-    """The last user message and what came after it."""
-    for index in range(len(request.messages) - 1, -1, -1):
-        if request.messages[index].get("role") == "user":
-            return request.messages[index], request.messages[index + 1 :]
-    return {}, request.messages
-
-
-def _tool_outputs(request: ChatRequest) -> list[tuple[JSON, str]]:
-    """The function calls since the last user message that have been answered, each with its output."""
-    _, after = _turn(request)
-    made = {call.get("id"): call.get("function", {}) for message in after for call in message.get("tool_calls") or []}
-    return [
-        (made.get(message.get("tool_call_id"), {}), _text(message))
-        for message in after
-        if message.get("role") == "tool"
-    ]
-
-
 # Steps 2 to 4: calls
 
 
 def _calls(request: ChatRequest) -> list[tuple[str, JSON]]:
     """Names and arguments of the tools to call now."""
-    if request.tool_choice == "none" or _tool_outputs(request):
+    if request.tool_choice == "none" or tool_outputs(request):
         return []
-    text = _text(_turn(request)[0])
-    functions = _functions(request)
+    text = text_of(last_turn(request)[0])
+    functions = user_functions(request)
     named = _named_functions(functions, text)
     calls = _forced_calls(request, text) or [_function_call(functions[name], part) for name, part in named]
     if not calls and request.code_interpreter and (code := offline_code.program(text, request.code_files)):
@@ -131,13 +65,6 @@ def _calls(request: ChatRequest) -> list[tuple[str, JSON]]:
     return calls[:1] if request.parallel_tool_calls is False else calls
 
 
-def _functions(request: ChatRequest) -> dict[str, JSON]:
-    """The user's functions by name."""
-    functions = [tool["function"] for tool in request.tools if "function" in tool]
-    built_in = (request.code_interpreter, request.file_search)
-    return {function["name"]: function for function in functions if function["name"] not in built_in}
-
-
 def _forced_calls(request: ChatRequest, text: str) -> list[tuple[str, JSON]]:
     choice = request.tool_choice if isinstance(request.tool_choice, dict) else {}
     name = choice.get("function", {}).get("name")
@@ -147,11 +74,11 @@ def _forced_calls(request: ChatRequest, text: str) -> list[tuple[str, JSON]]:
         return [(name, {"code": offline_code.any_program(text, request.code_files)})]
     if name == request.file_search:
         return [(name, {"query": offline_search.query(text)})]
-    return [_function_call(_functions(request).get(name, {"name": name}), text)]
+    return [_function_call(user_functions(request).get(name, {"name": name}), text)]
 
 
 def _any_call(request: ChatRequest, text: str) -> list[tuple[str, JSON]]:
-    for function in _functions(request).values():
+    for function in user_functions(request).values():
         return [_function_call(function, text)]
     if request.code_interpreter:
         return [(request.code_interpreter, {"code": offline_code.any_program(text, request.code_files)})]
@@ -191,14 +118,14 @@ def _function_call(function: JSON, text: str) -> tuple[str, JSON]:
 
 
 def _answer(request: ChatRequest) -> str:
-    outputs = _tool_outputs(request)
-    text = _report(request, outputs) if outputs else _echo(_turn(request)[0])
+    outputs = tool_outputs(request)
+    text = _report(request, outputs) if outputs else _echo(last_turn(request)[0])
     form = request.response_format or {}
     match form.get("type"):
         case "json_object":
             return json.dumps({"offline_stand_in": "no model", "echo": text}, ensure_ascii=False)
         case "json_schema":
-            words = "\n".join([*(output for _, output in outputs), _text(_turn(request)[0])])
+            words = "\n".join([*(output for _, output in outputs), text_of(last_turn(request)[0])])
             try:
                 value = example(form.get("json_schema", {}).get("schema", {}), text=words)
             except UnsatisfiableError as error:
@@ -215,7 +142,7 @@ def _report(request: ChatRequest, outputs: list[tuple[JSON, str]]) -> str:
         if name == request.code_interpreter:
             reports.append(_code_report(output, call.get("arguments", ""), request.code_files))
         elif name == request.file_search:
-            reports.append(offline_search.report(output, _text(_turn(request)[0])))
+            reports.append(offline_search.report(output, text_of(last_turn(request)[0])))
         else:
             functions.append(f"{name} answered: {_shortened(output, _REPORTED_LENGTH)}")
     if functions:
@@ -267,8 +194,8 @@ def _link(path: str) -> str:
 
 
 def _echo(message: JSON) -> str:
-    text = _shortened(" ".join(_text(message).split()), _QUOTED_LENGTH)
-    images = len(_parts(message, "image_url"))
+    text = _shortened(" ".join(text_of(message).split()), _QUOTED_LENGTH)
+    images = len(parts(message, "image_url"))
     said = f'You said: "{text}"' if text else "You said nothing"
     seen = f" and sent {images} image{'s' if images > 1 else ''}, which nobody looked at" if images else ""
     return f"No model is configured; start the server with `--upstream URL` for real answers. {said}{seen}."

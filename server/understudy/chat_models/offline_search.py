@@ -31,6 +31,11 @@ def report(output: str, question: str) -> str:
     return f'I searched the files. The best passage is in {filename}: "{_quotation(passage, question)}" {mark}'
 
 
+def quotations(output: str, question: str) -> list[str]:
+    """A quotation from each passage in `output`, with its mark."""
+    return [f"{_quotation(passage, question)} {mark}" for mark, _, passage in _PASSAGE.findall(output)]
+
+
 def _quotation(passage: str, question: str) -> str:
     """The sentence that shares most words with the question, and what follows it while there is room."""
     sentences = [" ".join(sentence.split()) for sentence in _SENTENCE_ENDS.split(passage)]

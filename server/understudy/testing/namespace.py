@@ -12,8 +12,8 @@ from anyio import to_thread
 from sqlmodel import Session, col, func, select
 
 from understudy import clock, ids, tables
-from understudy.clock import Clock
 from understudy.chat_models.base import ChatModel
+from understudy.clock import Clock
 from understudy.house import Ground, open_house, sweep
 from understudy.ids import Ids, new_id
 from understudy.model_choice import Models, choose_models, scripted

@@ -10,9 +10,9 @@ from sqlmodel import Session, col, select
 
 from understudy import refusals, tables
 from understudy.json_route import JSONRoute
+from understudy.model_choice import STAND_INS
 from understudy.schemas.base import JSON, Body
 from understudy.schemas.runs import Run
-from understudy.model_choice import STAND_INS
 from understudy.script.script import Script, ScriptError
 from understudy.services import CallerKey
 from understudy.settings import UsageError
