@@ -6,7 +6,8 @@ from pathlib import Path
 
 from docs.coverage_page import coverage_page
 
-from understudy.settings import KNOWN_UPSTREAMS, Settings, flag, shown_default
+from understudy.configuration import flag, shown_default
+from understudy.settings import KNOWN_UPSTREAMS, Settings
 
 HEAD = """# Settings
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from understudy import __version__
-from understudy.settings import Settings, StartError, UsageError, add_flags, load
+from understudy.configuration import add_flags, load
+from understudy.settings import Settings, StartError, UsageError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

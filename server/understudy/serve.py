@@ -19,8 +19,9 @@ import uvicorn
 from sqlalchemy.exc import SQLAlchemyError
 
 from understudy import __version__
+from understudy.configuration import unknown_variables
 from understudy.database import Database, NewerSchemaError
-from understudy.settings import Settings, StartError, UsageError, unknown_variables
+from understudy.settings import Settings, StartError, UsageError
 
 if TYPE_CHECKING:
     from understudy.services import Services
