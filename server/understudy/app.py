@@ -13,6 +13,7 @@ from understudy import __version__, clock, crud, exceptions, openapi, tables
 from understudy import vector_stores as store_rows
 from understudy.auth import Gate
 from understudy.azure import AzurePaths
+from understudy.cassettes.deck import Deck
 from understudy.chat_models.base import ChatModel
 from understudy.chat_models.offline import OfflineModel
 from understudy.chat_models.upstream import Upstream
@@ -54,12 +55,15 @@ _TOMBSTONE_SECONDS = 24 * 3600
 
 def create_app(settings: Settings) -> FastAPI:
     """The server, ready for any ASGI host."""
-    chat_model: ChatModel = Upstream(settings.upstream, settings.upstream_key) if settings.upstream else OfflineModel()
+    deck = _deck(settings)
+    chat_model: ChatModel = (
+        Upstream(settings.upstream, settings.upstream_key, deck) if settings.upstream or deck else OfflineModel()
+    )
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
         async with AsyncExitStack() as stack:
-            app.state.services = await _open(settings, chat_model, stack)
+            app.state.services = await _open(settings, chat_model, deck, stack)
             yield
 
     app = FastAPI(
@@ -77,7 +81,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     for resource in resources:
         app.include_router(resource.router, prefix="/v1")
-    if not settings.upstream:
+    if not isinstance(chat_model, Upstream):
         app.include_router(chat_completions.router, prefix="/v1")
     # The last one: it takes whatever the others left.
     app.include_router(proxy.router, prefix="/v1")
@@ -89,8 +93,19 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-async def _open(settings: Settings, chat_model: ChatModel, stack: AsyncExitStack) -> Services:
+def _deck(settings: Settings) -> Deck | None:
+    """With the settings' cassette in it. Raises CassetteError."""
+    if settings.cassette is None:
+        return None
+    deck = Deck(redact=settings.redact, pacing=settings.cassette_pacing)
+    deck.insert(settings.cassette, settings.cassette_mode)
+    return deck
+
+
+async def _open(settings: Settings, chat_model: ChatModel, deck: Deck | None, stack: AsyncExitStack) -> Services:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
+    if deck:
+        stack.callback(_eject, deck)
     database = Database(settings.database)
     stack.callback(database.close)
     database.migrate()
@@ -99,7 +114,7 @@ async def _open(settings: Settings, chat_model: ChatModel, stack: AsyncExitStack
     sandbox = _sandbox(settings)
     stack.push_async_callback(sandbox.aclose)
     supervisor = Supervisor()
-    retrieval = RetrievalFolder(settings, supervisor)
+    retrieval = RetrievalFolder(settings, supervisor, deck)
     stack.push_async_callback(retrieval.aclose)
     await stack.enter_async_context(supervisor)
     ingestion = Ingestion(database, storage, retrieval, supervisor)
@@ -118,17 +133,24 @@ async def _open(settings: Settings, chat_model: ChatModel, stack: AsyncExitStack
         vector_search,
         code_interpreter,
         executor,
+        deck,
     )
     await _resume(services)
     ingestion.start()
     supervisor.start("sweeper", lambda: _sweep(services))
     supervisor.start("sandbox probe", lambda: _probe(sandbox))
     supervisor.start("sandbox watchdog", sandbox.watch)
-    if isinstance(chat_model, Upstream):
+    if isinstance(chat_model, Upstream) and not deck:
         supervisor.start("upstream probe", partial(_probe_upstream, chat_model))
     if retrieval.hint:
         log.warning("file search: %s", retrieval.hint)
     return services
+
+
+def _eject(deck: Deck) -> None:
+    if report := deck.eject():
+        text = "cassette %s: %d answers recorded, %d replayed; %d calls missed, %d entries not asked for"
+        log.info(text, report.path, report.recorded, report.replayed, len(report.misses), report.unused)
 
 
 def _sandbox(settings: Settings) -> Sandbox:

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from understudy import __version__
@@ -32,6 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"understudy {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add_flags(commands.add_parser("serve", help="run the server"))
+    add_flags(commands.add_parser("record", help="run the server and record the upstream's answers in a cassette"))
     demo = commands.add_parser("demo", help="play a data analyst on a server of its own")
     demo.add_argument("--output", default="demo-output", metavar="DIR", help="where the chart goes")
     add_flags(demo)
@@ -54,6 +56,18 @@ def _serve(settings: Settings, _options: dict[str, object]) -> None:
     from understudy.serve import serve
 
     serve(settings)
+
+
+def _record(settings: Settings, options: dict[str, object]) -> None:
+    from understudy.serve import serve
+
+    if settings.cassette is None or settings.upstream is None:
+        raise UsageError("record needs --cassette FILE and --upstream URL")
+    # Its mode is a flag's or none: a variable that serves tests is no order to record.
+    mode = str(options["cassette_mode"] or "new")
+    if mode == "none":
+        raise UsageError("--mode none records nothing: understudy serve replays")
+    serve(replace(settings, cassette_mode=mode))
 
 
 def _demo(settings: Settings, options: dict[str, object]) -> None:
@@ -88,6 +102,7 @@ def _eval(settings: Settings, options: dict[str, object]) -> None:
 
 _COMMANDS = {
     "serve": _serve,
+    "record": _record,
     "demo": _demo,
     "doctor": _doctor,
     "model": _model,

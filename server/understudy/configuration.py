@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from understudy.settings import PASS_THROUGH, Settings, UsageError, shown_size
+from understudy.settings import PASS_THROUGH, Settings, UsageError, allowed_mode, shown_size
 
 
 def flag(name: str) -> str:
@@ -30,7 +30,7 @@ def add_flags(parser: ArgumentParser) -> None:
         else:
             action = "append" if about["many"] else "store"
             metavar = about["metavar"] or one.name.rsplit("_", maxsplit=1)[-1].upper()
-            parser.add_argument(f"--{flag(one.name)}", action=action, metavar=metavar, help=text)
+            parser.add_argument(f"--{flag(one.name)}", *about["also"], action=action, metavar=metavar, help=text)
 
 
 def shown_default(one: Any) -> str:
@@ -39,6 +39,8 @@ def shown_default(one: Any) -> str:
         return "the user data folder"
     if one.type is bool:
         return str(one.default).lower()
+    if one.name == "cassette_pacing":
+        return "none"
     return shown_size(one.default) if one.metadata["metavar"] == "SIZE" else str(one.default)
 
 
@@ -55,6 +57,7 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> S
             chosen[one.name] = _parse(one, environ[variable], variable)
         elif file.get(flag(one.name)) is not None:
             chosen[one.name] = _parse(one, file[flag(one.name)], f"{path}: {flag(one.name)}")
+    chosen["cassette_mode"] = allowed_mode(chosen.get("cassette_mode", "none"), environ)
     settings = Settings(**chosen)
     _check(settings)
     return settings
@@ -89,7 +92,7 @@ def _parse(one: Any, value: Any, source: str) -> Any:
             return about["parse"](str(value))
         if isinstance(value, Mapping):
             value = [f"{name}={served}" for name, served in value.items()]
-        items = value if isinstance(value, list) else str(value).split(",")
+        items = value if isinstance(value, list) else str(value).split(about["separator"])
         texts = [str(item).strip() for item in items if str(item).strip()]
         value = ",".join(texts)
         return tuple(about["parse"](text) for text in texts)
@@ -103,11 +106,23 @@ def _check(settings: Settings) -> None:
         raise UsageError(
             f"--host {settings.host} lets other machines in: give --api-key KEY, or --allow-anonymous if that is meant"
         )
-    if settings.upstream_key and not settings.upstream:
-        raise UsageError("--upstream-key needs --upstream")
-    if settings.model and not settings.upstream:
-        raise UsageError(f"--model {settings.model} needs --upstream URL: without one the offline model answers")
-    if settings.embedder.startswith("upstream:") and not settings.upstream:
-        raise UsageError(f"--embedder {settings.embedder} needs --upstream")
-    if settings.embedder.startswith("upstream:") and settings.upstream_key == PASS_THROUGH:
+    if settings.cassette_mode != "none" and settings.cassette is None:
+        raise UsageError(f"--mode {settings.cassette_mode} needs --cassette FILE")
+    if settings.upstream is None:
+        _check_without_upstream(settings)
+    elif settings.embedder.startswith("upstream:") and settings.upstream_key == PASS_THROUGH:
         raise UsageError(f"--embedder {settings.embedder} needs --upstream-key KEY: files are embedded for all callers")
+
+
+def _check_without_upstream(settings: Settings) -> None:
+    if settings.cassette is not None:
+        mode = settings.cassette_mode
+        if mode in ("new", "all") or (mode == "once" and not settings.cassette.exists()):
+            raise UsageError(f"--mode {mode} needs --upstream URL, whose answers are recorded")
+        return
+    if settings.upstream_key:
+        raise UsageError("--upstream-key needs --upstream")
+    if settings.model:
+        raise UsageError(f"--model {settings.model} needs --upstream URL: without one the offline model answers")
+    if settings.embedder.startswith("upstream:"):
+        raise UsageError(f"--embedder {settings.embedder} needs --upstream")

@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("understudy")
 _GRACE_SECONDS = 3
+_DOES = {
+    "none": "its answers are replayed, the upstream is not asked",
+    "once": "recorded from the upstream where there is none yet, else replayed",
+    "new": "its answers are replayed, others are recorded from the upstream",
+    "all": "recorded anew from the upstream",
+}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -74,8 +80,11 @@ def _run(settings: Settings, listener: socket.socket) -> None:
         )
     )
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    model = settings.shown_upstream or "none: the offline model answers (give --upstream URL)"
+    without = "none" if settings.cassette else "none: the offline model answers (give --upstream URL)"
+    model = settings.shown_upstream or without
     log.info("Understudy %s, data in %s, upstream %s", __version__, settings.data_dir, model)
+    if settings.cassette:
+        log.info("cassette %s: %s", settings.cassette, _DOES[settings.cassette_mode])
     server.services = lambda: app.state.services
     server.address = f"http://{host}:{settings.port}"
     for ending in (signal.SIGINT, signal.SIGTERM):
@@ -95,6 +104,8 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         # uvicorn cuts connections before the application hears of the end: runs end first, and their streams with them.
         log.info("stopping")
+        if deck := self.services().deck:
+            deck.closing = True
         await self.services().executor.drain(_GRACE_SECONDS - 1)
         await super().shutdown(sockets=sockets)
 

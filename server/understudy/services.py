@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from understudy.cassettes.deck import Deck
 from understudy.chat_models.base import ChatModel
 from understudy.database import Database
 from understudy.file_storage import FileStorage
@@ -31,6 +32,8 @@ class Services:
     vector_search: VectorSearch
     code_interpreter: CodeInterpreter
     executor: RunExecutor
+    deck: Deck | None = None
+    """Where cassettes replace the upstream."""
 
 
 # Asynchronous, though they await nothing: FastAPI runs others in a worker thread, a hop for each request.

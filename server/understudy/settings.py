@@ -5,8 +5,9 @@ The one table is the fields of `Settings`; configuration.py reads them.
 
 import fnmatch
 import ipaddress
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ KNOWN_UPSTREAMS = {
 PASS_THROUGH = "pass-through"  # noqa: S105
 _KIB, _MIB, _GIB = 1024, 1024**2, 1024**3
 SANDBOXES = ("auto", "bubblewrap", "unsafe-local", "off")
+CASSETTE_MODES = ("none", "once", "new", "all")
 
 
 class UsageError(Exception):
@@ -143,6 +145,22 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _pacing(value: str) -> float:
+    factor = {"none": 0.0, "real": 1.0}.get(value)
+    factor = float(value) if factor is None and re.fullmatch(r"\d+(\.\d+)?", value) else factor
+    if factor is None:
+        raise ValueError("expected none, real or a factor such as 0.5")
+    return factor
+
+
+def _pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"expected a regular expression: {error}") from error
+    return value
+
+
 def _pair(text: str) -> tuple[str, str]:
     name, separator, served = text.partition("=")
     if not (separator and name.strip() and served.strip()):
@@ -159,9 +177,17 @@ def _window(text: str) -> tuple[str, int]:
 
 
 def _setting(
-    default: Any, about: str, parse: Callable[[str], Any] = str, *, many: bool = False, metavar: str = ""
+    default: Any,
+    about: str,
+    parse: Callable[[str], Any] = str,
+    *,
+    many: bool = False,
+    metavar: str = "",
+    also: tuple[str, ...] = (),
+    separator: str = ",",
 ) -> Any:
-    metadata = {"about": about, "parse": parse, "many": many, "metavar": metavar}
+    """`also` are further flags of the setting; `separator` stands between several values in its variable."""
+    metadata = {"about": about, "parse": parse, "many": many, "metavar": metavar, "also": also, "separator": separator}
     return field(default=default, metadata=metadata)
 
 
@@ -226,6 +252,30 @@ class Settings:
     chroma_url: str | None = _setting(
         None, "Chroma server that holds the vector indexes in the place of the data folder", _http_url
     )
+    cassette: Path | None = _setting(
+        None,
+        "file of recorded answers, which stand in for the upstream",
+        lambda value: Path(value).expanduser().absolute(),
+        metavar="FILE",
+    )
+    cassette_mode: str = _setting(
+        "none",
+        "what the upstream is asked: none (nothing), once (everything where there is no file yet), new (what the file "
+        "does not know) or all; also given by `--mode`; always none where the variable CI is set",
+        _one_of(*CASSETTE_MODES),
+        also=("--mode",),
+    )
+    cassette_pacing: float = _setting(
+        0.0, "how long replays take: none (no time), real, or a factor of that", _pacing, metavar="PACING"
+    )
+    redact: tuple[str, ...] = _setting(
+        (),
+        "regular expression for what must not get into a cassette; the variable has one in each line",
+        _pattern,
+        many=True,
+        metavar="PATTERN",
+        separator="\n",
+    )
     max_tool_rounds: int = _setting(32, "rounds of tool calls after which a run fails", _positive(int))
     context_window: int = _setting(
         128_000, "tokens that a prompt may have before truncation drops messages from its middle", _positive(int)
@@ -270,3 +320,8 @@ class Settings:
             if fnmatch.fnmatchcase(requested, name):
                 return tokens
         return self.context_window
+
+
+def allowed_mode(mode: str, environ: Mapping[str, str] = os.environ) -> str:
+    """The mode in which a cassette may be used: `none` where the variable CI is set."""
+    return mode if environ.get("CI", "").lower() in ("", "0", "false") else "none"

@@ -108,7 +108,7 @@ class ChatModel(Protocol):
     """A language model."""
 
     backend: str
-    """`upstream` or `offline`, as `/health` and the header `x-understudy-model` say it."""
+    """`upstream`, `cassette` or `offline`, as `/health` and the header `x-understudy-model` say it."""
 
     def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
         """Yield the answer's deltas, `Finish` last; raise ChatModelError where there is none."""
