@@ -7,8 +7,9 @@ from pathlib import Path
 from docs.coverage_page import coverage_page
 from docs.scripts_page import scripts_page
 
+from understudy.configuration import flag, shown_default
 from understudy.script.schema import schema_text
-from understudy.settings import KNOWN_UPSTREAMS, Settings, flag, shown_default
+from understudy.settings import KNOWN_UPSTREAMS, Settings
 
 HEAD = """# Settings
 

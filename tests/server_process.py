@@ -13,16 +13,19 @@ import httpx
 class ServerProcess:
     """Started with the given flags; `url` is what OPENAI_BASE_URL would be."""
 
-    def __init__(self, data_dir: Path, *flags: str, environ: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, data_dir: Path, *flags: str, environ: dict[str, str] | None = None, command: str = "serve"
+    ) -> None:
         self.data_dir = data_dir
         self._flags = flags
         self._environ = environ or {}
+        self._command = command
         self.log_file = data_dir.parent / f"{data_dir.name}.log"
         self.start()
 
     def start(self) -> None:
         """Start, or start again on the same data, and wait until requests are taken."""
-        command = [sys.executable, "-m", "understudy", "serve", "--port", "0", "--data-dir", str(self.data_dir)]
+        command = [sys.executable, "-m", "understudy", self._command, "--port", "0", "--data-dir", str(self.data_dir)]
         self._from = self.log_file.stat().st_size if self.log_file.exists() else 0
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen([*command, *self._flags], stderr=log, env=os.environ | self._environ)

@@ -30,12 +30,12 @@ from understudy.routes import (
     vector_stores,
 )
 from understudy.routes import models as model_routes
+from understudy.services import Services
 from understudy.settings import Settings
 from understudy.supervisor import Supervisor
 from understudy_sandbox import Sandbox, SandboxLimits
 
-DRAIN_SECONDS = 2.0
-"""What the runs at work are given when the server stops."""
+_DRAIN_SECONDS = 2.0
 log = logging.getLogger("understudy")
 _SWEEP_SECONDS = 1.0
 _TOMBSTONE_SECONDS = 24 * 3600
@@ -60,7 +60,7 @@ def create_app(settings: Settings) -> FastAPI:
             else:
                 async with open_house(settings, ground) as services:
                     app.state.services = services
-                    app.state.drain = partial(services.executor.drain, DRAIN_SECONDS)
+                    app.state.drain = partial(_drain, services)
                     yield
 
     app = FastAPI(
@@ -104,7 +104,7 @@ async def _lay(settings: Settings, models: Models) -> AsyncGenerator[Ground, Non
         supervisor = await stack.enter_async_context(Supervisor())
         supervisor.start("sandbox probe", lambda: _probe(sandbox))
         supervisor.start("sandbox watchdog", sandbox.watch)
-        if models.upstream is not None:
+        if models.upstream is not None and models.deck is None:
             supervisor.start("upstream probe", partial(_probe_upstream, models.upstream))
         yield Ground(models, sandbox)
 
@@ -122,6 +122,13 @@ def _sandbox(settings: Settings) -> Sandbox:
     return Sandbox(
         wall=settings.sandbox, root=settings.data_dir / "sandbox", python=settings.sandbox_python, limits=limits
     )
+
+
+async def _drain(services: Services) -> None:
+    if services.deck is not None:
+        # A run that the stop breaks off is not recorded as one that its client left.
+        services.deck.closing = True
+    await services.executor.drain(_DRAIN_SECONDS)
 
 
 async def _probe(sandbox: Sandbox) -> None:

@@ -4,11 +4,13 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from understudy import __version__
-from understudy.settings import Settings, StartError, UsageError, add_flags, load
+from understudy.configuration import add_flags, load
+from understudy.settings import Settings, StartError, UsageError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,6 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"understudy {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add_flags(commands.add_parser("serve", help="run the server"))
+    add_flags(commands.add_parser("record", help="run the server and record the upstream's answers in a cassette"))
     demo = commands.add_parser("demo", help="play a data analyst on a server of its own")
     demo.add_argument("--output", default="demo-output", metavar="DIR", help="where the chart goes")
     add_flags(demo)
@@ -79,6 +82,18 @@ def _test(settings: Settings, options: dict[str, Any]) -> int:
     from understudy.rehearsal import rehearse
 
     return rehearse(settings, options)
+
+
+def _record(settings: Settings, options: dict[str, Any]) -> None:
+    from understudy.serve import serve
+
+    if settings.cassette is None or settings.upstream is None:
+        raise UsageError("record needs --cassette FILE and --upstream URL")
+    # Its mode is a flag's or none: a variable that serves tests is no order to record.
+    mode = str(options["cassette_mode"] or "new")
+    if mode == "none":
+        raise UsageError("--mode none records nothing: understudy serve replays")
+    serve(replace(settings, cassette_mode=mode))
 
 
 def _demo(settings: Settings, options: dict[str, object]) -> None:
@@ -131,6 +146,7 @@ def _script(settings: Settings, options: dict[str, Any]) -> None:
 _COMMANDS: dict[str, Callable[[Settings, dict[str, Any]], int | None]] = {
     "serve": _serve,
     "test": _test,
+    "record": _record,
     "demo": _demo,
     "doctor": _doctor,
     "model": _model,

@@ -9,6 +9,9 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from understudy.cassettes.deck import PATH, Deck
+from understudy.cassettes.transport import NO_UPSTREAM, BlockingCassetteTransport
+from understudy.errors import CassetteMissError
 from understudy_retrieval.errors import EmbeddingError
 
 _AT_ONCE = 100  # texts
@@ -17,17 +20,21 @@ _PAUSE = 1.0  # second before the first
 _TIMEOUT = httpx.Timeout(connect=10.0, read=120.0, write=60.0, pool=60.0)
 
 
+def _client(transport: httpx.BaseTransport | None = None) -> httpx.Client:
+    return httpx.Client(transport=transport, timeout=_TIMEOUT)
+
+
 class UpstreamEmbedder:
     """The upstream's embeddings of one model."""
 
-    def __init__(self, url: str, key: str | None, model: str) -> None:
-        self._url = httpx.URL(url)
+    def __init__(self, url: str | None, key: str | None, model: str, deck: Deck | None = None) -> None:
+        self._url = httpx.URL(url or NO_UPSTREAM)
         self._key = key
         self._model = model
         self._azure = "api-version" in self._url.params or self._url.host.endswith(
             (".azure.com", ".azure.us", ".azure.cn")
         )
-        self._client = httpx.Client(timeout=_TIMEOUT)
+        self._client = _client() if deck is None else _client(BlockingCassetteTransport(deck, _client))
         self._dimensions: int | None = None
 
     @property
@@ -66,7 +73,11 @@ class UpstreamEmbedder:
             if attempt:
                 time.sleep(_PAUSE * attempt)
             try:
-                response = self._client.post(self._endpoint(), content=content, headers=self._headers())
+                response = self._client.post(
+                    self._endpoint(), content=content, headers=self._headers(), extensions={PATH: "embeddings"}
+                )
+            except CassetteMissError as error:
+                raise EmbeddingError(error.message) from error
             except (httpx.HTTPError, httpx.InvalidURL) as error:
                 failure = f"{self._place} is unreachable ({str(error) or type(error).__name__})"
                 continue

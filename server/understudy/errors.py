@@ -8,6 +8,7 @@ APIError
 ├── NotFoundError         404
 ├── RateLimitError        429  a model call that a script lets fail so
 ├── BadGatewayError       502  the upstream gave no answer
+│   └── CassetteMissError
 ├── NotSupportedError     501  a part of the API this version does not serve
 └── InternalServerError   500
 """
@@ -88,6 +89,10 @@ class BadGatewayError(APIError):
     status = 502
 
 
+class CassetteMissError(BadGatewayError):
+    """The cassette that stands in for the upstream does not know the call."""
+
+
 class InternalServerError(APIError):
     """A fault of ours."""
 
@@ -102,6 +107,7 @@ class FileNotFoundAPIError(NotFoundError):
 
 def json_error(error: APIError) -> Response:
     """The HTTP answer that carries `error`."""
-    # The official clients try again after a 5xx, which helps nothing where a part is not there.
-    headers = {"x-should-retry": "false"} if isinstance(error, NotSupportedError) else None
+    # The official clients try again after a 5xx, which helps nothing where a part or an answer is not there.
+    final = isinstance(error, NotSupportedError | CassetteMissError)
+    headers = {"x-should-retry": "false"} if final else None
     return Response(orjson.dumps(error.body()), error.status, headers, media_type="application/json")

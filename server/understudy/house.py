@@ -2,7 +2,7 @@
 
 import itertools
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -31,7 +31,7 @@ from understudy.vector_search import VectorSearch
 from understudy_sandbox import Sandbox
 
 if TYPE_CHECKING:
-    from understudy_retrieval.embedding.base import Embedder
+    pass
 
 log = logging.getLogger("understudy")
 _SWEEP_SECONDS = 1.0
@@ -44,8 +44,6 @@ class Ground:
 
     models: Models
     sandbox: Sandbox
-    embedder: "Callable[[], Embedder | None] | None" = None
-    """Gives the one that they share; without it each has its own."""
 
 
 @asynccontextmanager
@@ -58,7 +56,7 @@ async def open_house(settings: Settings, ground: Ground, realm: str = "") -> Asy
         database.migrate()
         storage = FileStorage(settings.data_dir)
         supervisor = Supervisor()
-        retrieval = RetrievalFolder(settings, supervisor, ground.embedder)
+        retrieval = RetrievalFolder(settings, supervisor, ground.models.deck)
         stack.push_async_callback(retrieval.aclose)
         await stack.enter_async_context(supervisor)
         ingestion = Ingestion(database, storage, retrieval, supervisor)
@@ -72,8 +70,7 @@ async def open_house(settings: Settings, ground: Ground, realm: str = "") -> Asy
             settings=settings,
             database=database,
             storage=storage,
-            chat_model=ground.models.chat_model,
-            upstream=ground.models.upstream,
+            models=ground.models,
             sandbox=ground.sandbox,
             retrieval=retrieval,
             ingestion=ingestion,

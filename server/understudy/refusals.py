@@ -49,7 +49,7 @@ BODY_TOO_LARGE = Refusal("The body is larger than the {most} MB that it may have
 NUL = Refusal("A string contains a NUL character, which this server's database cannot hold.", "invalid_value")
 CLIENT_LEFT = Refusal("The client closed the connection before its request was complete.")
 NO_BODY = Refusal("Missing required request body.", "missing_required_parameter")
-WRONG_SCRIPT = Refusal("{reason}")
+NOT_USED = Refusal("{reason}")
 NO_SNAPSHOT = Refusal("No snapshot found with id '{id}'.", error=NotFoundError)
 NO_OBJECT = Refusal(
     "Invalid body: expected a JSON object of content type application/json, but got {got}.", "invalid_type"

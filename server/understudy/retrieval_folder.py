@@ -2,12 +2,12 @@
 
 import importlib.util
 import logging
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import anyio
 from anyio import to_thread
 
+from understudy.cassettes.deck import Deck
 from understudy.settings import Settings
 from understudy.supervisor import Supervisor
 from understudy_retrieval.embedding.model_files import find_model
@@ -33,7 +33,7 @@ def hint(settings: Settings) -> str | None:
     return None
 
 
-def make_embedder(settings: Settings) -> "Embedder | None":
+def make_embedder(settings: Settings, deck: Deck | None = None) -> "Embedder | None":
     """The embedding model that the settings name, None where words alone decide. Nothing is loaded yet."""
     kind, _, name = settings.embedder.partition(":")
     if kind == "sentence-transformers":
@@ -43,8 +43,7 @@ def make_embedder(settings: Settings) -> "Embedder | None":
     if kind == "upstream":
         from understudy.embeddings_upstream import UpstreamEmbedder
 
-        assert settings.upstream is not None
-        return UpstreamEmbedder(settings.upstream, settings.upstream_key, name)
+        return UpstreamEmbedder(settings.upstream, settings.upstream_key, name, deck)
     if kind == "minilm" and (folder := find_model()):
         from understudy_retrieval.embedding.minilm import MinilmEmbedder
 
@@ -55,12 +54,9 @@ def make_embedder(settings: Settings) -> "Embedder | None":
 class RetrievalFolder:
     """Where retrieval keeps what it knows. Which model embeds is decided once, at the start."""
 
-    def __init__(
-        self, settings: Settings, supervisor: Supervisor, lent: "Callable[[], Embedder | None] | None" = None
-    ) -> None:
+    def __init__(self, settings: Settings, supervisor: Supervisor, deck: Deck | None = None) -> None:
         self._settings = settings
-        self._lent = lent
-        """Gives an embedder that several folders share, and that none of them closes."""
+        self._deck = deck
         self._supervisor = supervisor
         self._root = settings.data_dir / "retrieval"
         self._opening = anyio.Lock()
@@ -87,7 +83,7 @@ class RetrievalFolder:
     def _open(self) -> "Retrieval":
         from understudy_retrieval import Retrieval
 
-        embedder = self._lent() if self._lent else make_embedder(self._settings)
+        embedder = make_embedder(self._settings, self._deck)
         retrieval = Retrieval(self._root, embedder, chroma_url=self._settings.chroma_url)
         retrieval.open()
         return retrieval
@@ -97,5 +93,5 @@ class RetrievalFolder:
         if self._retrieval is None:
             return
         await self._retrieval.aclose()
-        if self._lent is None and (close := getattr(self._retrieval.embedder, "close", None)):
+        if close := getattr(self._retrieval.embedder, "close", None):
             close()

@@ -19,14 +19,21 @@ import uvicorn
 from sqlalchemy.exc import SQLAlchemyError
 
 from understudy import __version__
+from understudy.configuration import unknown_variables
 from understudy.database import Database, NewerSchemaError
-from understudy.settings import Settings, StartError, UsageError, unknown_variables
+from understudy.settings import Settings, StartError, UsageError
 
 if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 log = logging.getLogger("understudy")
 _GRACE_SECONDS = 3
+_DOES = {
+    "none": "its answers are replayed, the upstream is not asked",
+    "once": "recorded from the upstream where there is none yet, else replayed",
+    "new": "its answers are replayed, others are recorded from the upstream",
+    "all": "recorded anew from the upstream",
+}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -89,8 +96,11 @@ def _run(settings: Settings, listener: socket.socket, companion: Companion | Non
         )
     )
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    model = settings.shown_upstream or f"none: the {settings.stand_in} model answers (give --upstream URL)"
+    without = "none" if settings.cassette else f"none: the {settings.stand_in} model answers (give --upstream URL)"
+    model = settings.shown_upstream or without
     log.info("Understudy %s, data in %s, upstream %s", __version__, settings.data_dir, model)
+    if settings.cassette:
+        log.info("cassette %s: %s", settings.cassette, _DOES[settings.cassette_mode])
     server.drain = lambda: app.state.drain()
     server.address = f"http://{host}:{settings.port}"
     server.companion = companion

@@ -6,11 +6,13 @@ from typing import Annotated
 from fastapi import Depends, Request
 from starlette.types import Scope
 
+from understudy.cassettes.deck import Deck
 from understudy.chat_models.base import ChatModel
 from understudy.chat_models.upstream import Upstream
 from understudy.database import Database
 from understudy.file_storage import FileStorage
 from understudy.ingestion import Ingestion
+from understudy.model_choice import Models
 from understudy.retrieval_folder import RetrievalFolder
 from understudy.runs.code_interpreter import CodeInterpreter
 from understudy.runs.executor import RunExecutor
@@ -26,15 +28,28 @@ class Services:
     settings: Settings
     database: Database
     storage: FileStorage
-    chat_model: ChatModel
-    upstream: Upstream | None
-    """What is proxied goes there."""
+    models: Models
     sandbox: Sandbox
     retrieval: RetrievalFolder
     ingestion: Ingestion
     vector_search: VectorSearch
     code_interpreter: CodeInterpreter
     executor: RunExecutor
+
+    @property
+    def chat_model(self) -> ChatModel:
+        """It answers runs."""
+        return self.models.chat_model
+
+    @property
+    def upstream(self) -> Upstream | None:
+        """What is proxied goes there."""
+        return self.models.upstream
+
+    @property
+    def deck(self) -> Deck | None:
+        """Where cassettes replace the upstream."""
+        return self.models.deck
 
 
 def services_of(scope: Scope) -> Services:

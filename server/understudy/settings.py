@@ -1,21 +1,19 @@
 """Every setting: a flag `--data-dir`, a variable `UNDERSTUDY_DATA_DIR` and a key `data-dir` of the config file.
 
-The one table is the fields of `Settings`; a flag wins over a variable, a variable over the file.
+The one table is the fields of `Settings`; configuration.py reads them.
 """
 
 import fnmatch
 import ipaddress
 import os
 import re
-from argparse import ArgumentParser
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import platformdirs
-import yaml
 
 KNOWN_UPSTREAMS = {
     "openai": "https://api.openai.com/v1",
@@ -27,6 +25,7 @@ KNOWN_UPSTREAMS = {
 PASS_THROUGH = "pass-through"  # noqa: S105
 _KIB, _MIB, _GIB = 1024, 1024**2, 1024**3
 SANDBOXES = ("auto", "bubblewrap", "unsafe-local", "off")
+CASSETTE_MODES = ("none", "once", "new", "all")
 
 
 class UsageError(Exception):
@@ -146,6 +145,22 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _pacing(value: str) -> float:
+    factor = {"none": 0.0, "real": 1.0}.get(value)
+    factor = float(value) if factor is None and re.fullmatch(r"\d+(\.\d+)?", value) else factor
+    if factor is None:
+        raise ValueError("expected none, real or a factor such as 0.5")
+    return factor
+
+
+def _pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"expected a regular expression: {error}") from error
+    return value
+
+
 def _pair(text: str) -> tuple[str, str]:
     name, separator, served = text.partition("=")
     if not (separator and name.strip() and served.strip()):
@@ -162,9 +177,17 @@ def _window(text: str) -> tuple[str, int]:
 
 
 def _setting(
-    default: Any, about: str, parse: Callable[[str], Any] = str, *, many: bool = False, metavar: str = ""
+    default: Any,
+    about: str,
+    parse: Callable[[str], Any] = str,
+    *,
+    many: bool = False,
+    metavar: str = "",
+    also: tuple[str, ...] = (),
+    separator: str = ",",
 ) -> Any:
-    metadata = {"about": about, "parse": parse, "many": many, "metavar": metavar}
+    """`also` are further flags of the setting; `separator` stands between several values in its variable."""
+    metadata = {"about": about, "parse": parse, "many": many, "metavar": metavar, "also": also, "separator": separator}
     return field(default=default, metadata=metadata)
 
 
@@ -237,6 +260,30 @@ class Settings:
     chroma_url: str | None = _setting(
         None, "Chroma server that holds the vector indexes in the place of the data folder", _http_url
     )
+    cassette: Path | None = _setting(
+        None,
+        "file of recorded answers, which stand in for the upstream",
+        lambda value: Path(value).expanduser().absolute(),
+        metavar="FILE",
+    )
+    cassette_mode: str = _setting(
+        "none",
+        "what the upstream is asked: none (nothing), once (everything where there is no file yet), new (what the file "
+        "does not know) or all; also given by `--mode`; always none where the variable CI is set",
+        _one_of(*CASSETTE_MODES),
+        also=("--mode",),
+    )
+    cassette_pacing: float = _setting(
+        0.0, "how long replays take: none (no time), real, or a factor of that", _pacing, metavar="PACING"
+    )
+    redact: tuple[str, ...] = _setting(
+        (),
+        "regular expression for what must not get into a cassette; the variable has one in each line",
+        _pattern,
+        many=True,
+        metavar="PATTERN",
+        separator="\n",
+    )
     max_tool_rounds: int = _setting(32, "rounds of tool calls after which a run fails", _positive(int))
     context_window: int = _setting(
         128_000, "tokens that a prompt may have before truncation drops messages from its middle", _positive(int)
@@ -286,104 +333,6 @@ class Settings:
         return self.context_window
 
 
-def flag(name: str) -> str:
-    """The setting's name in flags and config files."""
-    return name.replace("_", "-")
-
-
-def add_flags(parser: ArgumentParser) -> None:
-    """A flag for each setting, and `--config`."""
-    parser.add_argument("--config", metavar="FILE", help="YAML file with these settings as keys")
-    for one in fields(Settings):
-        about = one.metadata
-        text = (
-            about["about"] if one.default in (None, (), False) else f"{about['about']} (default {shown_default(one)})"
-        )
-        if about["parse"] is _boolean:
-            parser.add_argument(f"--{flag(one.name)}", action="store_const", const="true", help=text)
-        else:
-            action = "append" if about["many"] else "store"
-            metavar = about["metavar"] or one.name.rsplit("_", maxsplit=1)[-1].upper()
-            parser.add_argument(f"--{flag(one.name)}", action=action, metavar=metavar, help=text)
-
-
-def shown_default(one: Any) -> str:
-    """A setting's default as people write it."""
-    if one.name == "data_dir":
-        return "the user data folder"
-    if one.metadata["parse"] is _boolean:
-        return str(one.default).lower()
-    return shown_size(one.default) if one.metadata["metavar"] == "SIZE" else str(one.default)
-
-
-def load(flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Settings:
-    """Settings from flags, `UNDERSTUDY_*` variables and the file that `config` names. Raises UsageError."""
-    path = flags.get("config") or environ.get("UNDERSTUDY_CONFIG")
-    file = _read_file(Path(path)) if path else {}
-    chosen: dict[str, Any] = {}
-    for one in fields(Settings):
-        variable = f"UNDERSTUDY_{one.name.upper()}"
-        if flags.get(one.name) is not None:
-            chosen[one.name] = _parse(one, flags[one.name], f"--{flag(one.name)}")
-        elif variable in environ:
-            chosen[one.name] = _parse(one, environ[variable], variable)
-        elif file.get(flag(one.name)) is not None:
-            chosen[one.name] = _parse(one, file[flag(one.name)], f"{path}: {flag(one.name)}")
-    settings = Settings(**chosen)
-    _check(settings)
-    return settings
-
-
-def unknown_variables(environ: Mapping[str, str]) -> list[str]:
-    """`UNDERSTUDY_*` variables that are no setting: misspelt, most likely."""
-    known = {"UNDERSTUDY_CONFIG", *(f"UNDERSTUDY_{one.name.upper()}" for one in fields(Settings))}
-    return sorted(name for name in environ if name.startswith("UNDERSTUDY_") and name not in known)
-
-
-def _read_file(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text()) or {}
-    except OSError as error:
-        raise UsageError(f"--config {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"--config {path} is not YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise UsageError(f"--config {path}: expected a mapping of settings")
-    known = {flag(one.name) for one in fields(Settings)}
-    keys = {flag(str(key)): value for key, value in content.items()}
-    if unknown := sorted(keys.keys() - known):
-        raise UsageError(f"--config {path}: unknown setting {unknown[0]}; known are {', '.join(sorted(known))}")
-    return keys
-
-
-def _parse(one: Any, value: Any, source: str) -> Any:
-    about = one.metadata
-    try:
-        if not about["many"]:
-            return about["parse"](str(value))
-        if isinstance(value, Mapping):
-            value = [f"{name}={served}" for name, served in value.items()]
-        items = value if isinstance(value, list) else str(value).split(",")
-        texts = [str(item).strip() for item in items if str(item).strip()]
-        value = ",".join(texts)
-        return tuple(about["parse"](text) for text in texts)
-    except ValueError as error:
-        shown = "" if one.name in ("upstream_key", "api_key", "database_url") else f" {value!r}"
-        raise UsageError(f"{source}{shown}: {error}") from error
-
-
-def _check(settings: Settings) -> None:
-    if not settings.loopback and not settings.api_key and not settings.allow_anonymous:
-        raise UsageError(
-            f"--host {settings.host} lets other machines in: give --api-key KEY, or --allow-anonymous if that is meant"
-        )
-    if settings.test_api and settings.database_url:
-        raise UsageError("--test-api keeps each key's world in a folder of its own: it goes with no --database-url")
-    if settings.upstream_key and not settings.upstream:
-        raise UsageError("--upstream-key needs --upstream")
-    if settings.model and not settings.upstream:
-        raise UsageError(f"--model {settings.model} needs --upstream URL: without one no model is asked")
-    if settings.embedder.startswith("upstream:") and not settings.upstream:
-        raise UsageError(f"--embedder {settings.embedder} needs --upstream")
-    if settings.embedder.startswith("upstream:") and settings.upstream_key == PASS_THROUGH:
-        raise UsageError(f"--embedder {settings.embedder} needs --upstream-key KEY: files are embedded for all callers")
+def allowed_mode(mode: str, environ: Mapping[str, str] = os.environ) -> str:
+    """The mode in which a cassette may be used: `none` where the variable CI is set."""
+    return mode if environ.get("CI", "").lower() in ("", "0", "false") else "none"

@@ -126,7 +126,7 @@ class ChatModel(Protocol):
 
     @property
     def backend(self) -> str:
-        """`upstream`, `offline`, `auto` or `script`, as `/health` and the header `x-understudy-model` say it."""
+        """`upstream`, `cassette`, `script`, `offline` or `auto`: as `/health` and `x-understudy-model` say it."""
         ...
 
     def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:

@@ -10,6 +10,8 @@ import anyio
 import httpx
 import orjson
 
+from understudy.cassettes.deck import PATH, Deck
+from understudy.cassettes.transport import NO_UPSTREAM, CassetteTransport
 from understudy.chat_models.base import JSON, ChatModelError, ChatRequest, Delta, ErrorCode
 from understudy.chat_models.completion_stream import BrokenAnswerError, CompletionReader, payloads
 from understudy.settings import PASS_THROUGH
@@ -40,6 +42,16 @@ _REFUSABLE = (
 )
 
 
+def _client(transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
+    # No cookies: one caller's would go with the next one's request.
+    return httpx.AsyncClient(
+        transport=transport,
+        timeout=_TIMEOUT,
+        limits=httpx.Limits(max_connections=None),
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+    )
+
+
 class RefusedKeyError(ChatModelError):
     """The upstream does not take the key that it was given."""
 
@@ -47,20 +59,14 @@ class RefusedKeyError(ChatModelError):
 class Upstream:
     """A Chat Completions server, and what it was found to refuse for each model."""
 
-    backend = "upstream"
-
-    def __init__(self, url: str, key: str | None) -> None:
-        self.url = httpx.URL(url)
+    def __init__(self, url: str | None, key: str | None, deck: Deck | None = None) -> None:
+        self.backend = "upstream" if url else "cassette"
+        self.url = httpx.URL(url or NO_UPSTREAM)
         self._key = key
         self._azure = "api-version" in self.url.params or self.url.host.endswith(
             (".azure.com", ".azure.us", ".azure.cn")
         )
-        # No cookies: one caller's would go with the next one's request.
-        self._client = httpx.AsyncClient(
-            timeout=_TIMEOUT,
-            limits=httpx.Limits(max_connections=None),
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-        )
+        self._client = _client() if deck is None else _client(CassetteTransport(deck, _client))
         self._refused: dict[str, frozenset[str]] = {}
 
     async def aclose(self) -> None:
@@ -88,7 +94,7 @@ class Upstream:
     async def list_models(self, caller_key: str | None) -> list[JSON]:
         """The upstream's models. Raises ChatModelError, RefusedKeyError among them."""
         try:
-            response = await self._client.get(self._endpoint("models"), headers=self._headers(caller_key), timeout=10.0)
+            response = await self._models(caller_key)
             if response.status_code != 200:
                 failure = _Failure(response.status_code, response.headers, response.content)
                 text = f"{self._place} lists no models: it answered {failure.status}: {failure.message}"
@@ -118,6 +124,7 @@ class Upstream:
                 content=content,
                 headers={name.encode(): value.encode("latin-1") for name, value in headers.items()}
                 | self._headers(caller_key),
+                extensions=_asking(path, query),
             )
             return await self._client.send(request, stream=True)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -140,7 +147,7 @@ class Upstream:
     async def probe(self) -> str | None:
         """What stands between this server and the upstream, None where nothing does."""
         try:
-            response = await self._client.get(self._endpoint("models"), headers=self._headers(None), timeout=10.0)
+            response = await self._models(None)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             return self._fault(f"{self._place} cannot be reached ({_reason(error)}).", None).message
         if response.status_code in (401, 403) and self._key != PASS_THROUGH:
@@ -188,6 +195,10 @@ class Upstream:
         key = self._key_for(caller_key)
         return ChatModelError(code, text.replace(key, "***") if key else text)
 
+    async def _models(self, caller_key: str | None) -> httpx.Response:
+        headers, asking = self._headers(caller_key), _asking("models")
+        return await self._client.get(self._endpoint("models"), headers=headers, timeout=10.0, extensions=asking)
+
     async def _send(self, request: ChatRequest) -> httpx.Response:
         """The answer's beginning, after retries and after leaving out what the server refuses."""
         attempt = 0
@@ -213,7 +224,9 @@ class Upstream:
         headers = self._headers(request.caller_key) | {b"content-type": b"application/json"}
         try:
             url = self._endpoint("chat/completions", request.model)
-            sent = self._client.build_request("POST", url, content=orjson.dumps(body), headers=headers)
+            sent = self._client.build_request(
+                "POST", url, content=orjson.dumps(body), headers=headers, extensions=_asking("chat/completions")
+            )
             return await self._client.send(sent, stream=True)
         except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
             return None
@@ -312,6 +325,11 @@ def _body(request: ChatRequest, refused: frozenset[str]) -> JSON:
         budget: request.max_completion_tokens,
     }
     return {name: value for name, value in body.items() if value is not None and name not in refused}
+
+
+def _asking(path: str, query: bytes = b"") -> dict[str, Any]:
+    """What a cassette knows a request by, wherever the upstream is."""
+    return {PATH: f"{path}?{query.decode('latin-1')}" if query else path}
 
 
 def _reason(error: Exception) -> str:

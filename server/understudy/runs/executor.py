@@ -13,7 +13,7 @@ from sqlmodel import col, select
 from understudy import clock, tables
 from understudy.chat_models.base import ChatModel, ChatModelError, ChatRequest, Usage
 from understudy.database import Database
-from understudy.errors import NotFoundError, VectorStoreExpiredError
+from understudy.errors import CassetteMissError, NotFoundError, VectorStoreExpiredError
 from understudy.file_storage import FileStorage
 from understudy.runs import prompt as prompts
 from understudy.runs.code_interpreter import CodeInterpreter
@@ -179,7 +179,7 @@ class _Leg:
         except ChatModelError as error:
             log.warning("%s failed: %s", self.recorder.run_id, error.message)
             await self._end("failed", error={"code": error.code, "message": error.message})
-        except (SandboxUnavailable, VectorStoreExpiredError, RetrievalError) as error:
+        except (CassetteMissError, SandboxUnavailable, VectorStoreExpiredError, RetrievalError) as error:
             log.warning("%s failed: %s", self.recorder.run_id, error)
             await self._end("failed", error={"code": "server_error", "message": str(error)})
         except RunStateError as error:

@@ -12,11 +12,12 @@ from anyio import to_thread
 from sqlmodel import Session, col, func, select
 
 from understudy import clock, ids, tables
+from understudy.cassettes.deck import Report
 from understudy.chat_models.base import ChatModel
 from understudy.clock import Clock
 from understudy.house import Ground, open_house, sweep
 from understudy.ids import Ids, new_id
-from understudy.model_choice import Models, choose_models, scripted
+from understudy.model_choice import Models, choose_models, make_upstream, scripted
 from understudy.script.script import Script
 from understudy.services import Services
 from understudy.settings import Settings
@@ -69,7 +70,7 @@ class Namespace:
         self.journal = Journal()
         models = choose_models(base.settings)
         self.model = WatchedModel(models.chat_model, self.pace, self.faults, self.journal)
-        self._models = Models(self.model, models.upstream)
+        self._models = Models(self.model, models.upstream, models.deck)
         self.snapshots = snapshots
         """By their ids; a reset leaves them."""
         self._base = base
@@ -102,12 +103,28 @@ class Namespace:
 
     async def aclose(self) -> None:
         """The same, and close the models."""
+        if self._models.deck is not None:
+            self._models.deck.closing = True
         self.close()
         await self._models.aclose()
 
     def set_script(self, script: Script) -> None:
         """Let the model do as a script says. Raises UsageError."""
         self.model.model = scripted(script, self._models.upstream, self.model.note)
+
+    def insert_cassette(self, path: Path, mode: str) -> None:
+        """Let a cassette answer in the upstream's place. Raises CassetteError."""
+        assert self._models.deck is not None
+        self._models.deck.insert(path, mode)
+        # What the last one was found to refuse is none of this cassette's.
+        self._models.upstream = make_upstream(self._base.settings, self._models.deck)
+        self.model.model = self._models.upstream
+
+    def eject_cassette(self) -> Report | None:
+        """Let the model of the start answer again; what the cassette did."""
+        assert self._models.deck is not None
+        self.model.model = self.model.first
+        return self._models.deck.eject()
 
     def set_stand_in(self, model: ChatModel | None) -> None:
         """Let another model answer; None: the one of the start."""

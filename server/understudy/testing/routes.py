@@ -15,7 +15,7 @@ from understudy.schemas.base import JSON, Body
 from understudy.schemas.runs import Run
 from understudy.script.script import Script, ScriptError
 from understudy.services import CallerKey
-from understudy.settings import UsageError
+from understudy.settings import StartError, UsageError, allowed_mode
 from understudy.testing.faults import Fault
 from understudy.testing.namespace import Namespace
 from understudy.testing.namespaces import CONTROL, Namespaces
@@ -60,8 +60,33 @@ async def set_script(body: ScriptText, mine: Mine) -> JSON:
         script = Script.parse(body.text, body.name, Path(body.folder) if body.folder else None)
         mine.set_script(script)
     except (ScriptError, UsageError) as error:
-        raise refusals.WRONG_SCRIPT(reason=error) from error
+        raise refusals.NOT_USED(reason=error) from error
     return {"name": body.name, "rules": len(script.rules)}
+
+
+class CassetteFile(Body):
+    """A cassette on the server's disk, and what it does: see docs/testing.md."""
+
+    path: Annotated[str, Field(min_length=1)]
+    mode: Literal["none", "once", "new", "all"] = "none"
+
+
+@router.put("/cassette")
+async def insert_cassette(body: CassetteFile, mine: Mine) -> JSON:
+    """Replay the upstream's answers from a cassette, or record them on it; where CI is set it is replayed."""
+    mode = allowed_mode(body.mode)
+    try:
+        mine.insert_cassette(Path(body.path), mode)
+    except StartError as error:
+        raise refusals.NOT_USED(reason=error) from error
+    return {"path": body.path, "mode": mode}
+
+
+@router.delete("/cassette")
+async def eject_cassette(mine: Mine) -> JSON:
+    """Let the model of the start answer again; tells what the cassette did."""
+    report = mine.eject_cassette()
+    return {"deleted": True, "report": None if report is None else {**asdict(report), "path": str(report.path)}}
 
 
 class StandIn(Body):
