@@ -37,9 +37,10 @@ class _OwnAnswer(JSONRoute):
     """A route that is not there where an upstream converses: the proxy takes what it leaves."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        if services_of(scope).chat_model.backend == "upstream":
+        match, child_scope = super().matches(scope)
+        if match != Match.NONE and services_of(scope).chat_model.backend in ("upstream", "cassette"):
             return Match.NONE, {}
-        return super().matches(scope)
+        return match, child_scope
 
 
 router = APIRouter(tags=["Chat"], include_in_schema=False, route_class=_OwnAnswer)
