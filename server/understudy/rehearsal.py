@@ -27,7 +27,9 @@ def rehearse(settings: Settings, options: Mapping[str, Any], environ: Mapping[st
     Without a command it serves until a signal, or until its input ends where the listening socket was inherited. Data
     goes into a folder that is deleted at the end, unless one was named. Raises UsageError and StartError.
     """
-    command = [part for part in options["test_command"] if part != "--"] if options["test_command"] else []
+    command = list(options["test_command"])
+    if command[:1] == ["--"]:
+        del command[0]
     if command and shutil.which(command[0]) is None:
         raise UsageError(f"test: there is no command {command[0]}")
     settings = replace(settings, test_api=True)

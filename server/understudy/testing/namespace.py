@@ -188,11 +188,13 @@ class Namespace:
     async def await_poll(self, services: Services, run_id: str) -> None:
         """A run is asked for: the answer waits a moment for its end, which spares the client a pause."""
         before = self.pace.waiting
-        if self.pace.polled(run_id):
-            return
+        held = self.pace.polled(run_id)
         released = self.pace.waiting < before
-        with anyio.move_on_after(_RELEASED_POLL_SECONDS if released else _POLL_SECONDS):
-            await services.executor.rested(run_id)
+        with anyio.move_on_after(_RELEASED_POLL_SECONDS if held or released else _POLL_SECONDS):
+            if held is not None:
+                await held.begun.wait()
+            else:
+                await services.executor.rested(run_id)
 
 
 def _realm(folder: Path) -> str:

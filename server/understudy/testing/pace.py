@@ -13,7 +13,7 @@ class Pace:
         """Times that a run is retrieved before it goes on."""
         self.seconds = 0.0
         self._begun: set[str] = set()
-        self._held: dict[str, _Held] = {}
+        self._held: dict[str, Held] = {}
 
     def set(self, polls: int = 0, seconds: float = 0.0) -> None:
         """Hold the runs that begin from now on; those that are held go on."""
@@ -32,7 +32,8 @@ class Pace:
             return
         self._begun.add(run_id)
         if self.polls:
-            held = self._held.setdefault(run_id, _Held(self.polls))
+            held = self._held.setdefault(run_id, Held(self.polls))
+            held.begun.set()
             try:
                 await held.released.wait()
             finally:
@@ -40,19 +41,22 @@ class Pace:
         if self.seconds:
             await clock.sleep(self.seconds)
 
-    def polled(self, run_id: str) -> bool:
-        """Count that a run was asked for; whether it is held on."""
+    def polled(self, run_id: str) -> "Held | None":
+        """Count that a run was asked for; what holds it on."""
         if not self.polls or (run_id in self._begun and run_id not in self._held):
-            return False
+            return None
         # It may be asked for before it has come to its first model call.
-        held = self._held.setdefault(run_id, _Held(self.polls))
+        held = self._held.setdefault(run_id, Held(self.polls))
         held.polls_left -= 1
         if held.polls_left < 0:
             held.released.set()
-        return not held.released.is_set()
+        return None if held.released.is_set() else held
 
 
-class _Held:
+class Held:
+    """A run that waits to be asked for."""
+
     def __init__(self, polls: int) -> None:
         self.polls_left = polls
+        self.begun = anyio.Event()
         self.released = anyio.Event()
