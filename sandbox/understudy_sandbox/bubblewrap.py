@@ -114,7 +114,8 @@ def _kernel_interfaces() -> list[str]:
     for name in _HIDDEN:
         if Path("/proc", name).exists():
             flags += ["--ro-bind", "/dev/null", f"/proc/{name}"]
-    return flags
+    # The first process is bubblewrap itself, without the filter and the limits: who writes its memory is rid of both.
+    return [*flags, "--tmpfs", "/proc/1", "--remount-ro", "/proc/1"]
 
 
 def _scratch(jail: Jail) -> list[str]:

@@ -118,8 +118,7 @@ Arguments = Callable[[Jail], list[str]]
 
 def _show(folder: Path, arguments: list[str]) -> list[str]:
     folder.chmod(0o755)
-    last = arguments.index("--remount-ro")
-    return [*arguments[:last], *bubblewrap._parents(folder), "--ro-bind", str(folder), str(folder), *arguments[last:]]
+    return [*arguments, *bubblewrap._parents(folder), "--ro-bind", str(folder), str(folder)]
 
 
 BREACHES: dict[str, Callable[[Arguments, Jail], list[str]]] = {

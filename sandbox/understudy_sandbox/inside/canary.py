@@ -59,6 +59,7 @@ def findings(settings: dict[str, Any]) -> dict[str, bool]:
         "environment": set(os.environ) <= set(settings["environment"]),
         "host files": not os.path.exists(settings["secret"]),
         "host processes": _processes() <= 4,
+        "first process": _refused(lambda: _write("/proc/1/mem")),
         "core_pattern": _refused(lambda: _write("/proc/sys/kernel/core_pattern")),
         "user": os.getuid() != 0 and os.geteuid() != 0,
         "capabilities": int(_status("CapEff") or "1", 16) == 0,
