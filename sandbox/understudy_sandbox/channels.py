@@ -21,6 +21,7 @@ from .limits import SandboxLimits
 _PORTS = {"shell_port": 1, "iopub_port": 2, "stdin_port": 3, "control_port": 4, "hb_port": 5}
 _QUEUE = 200
 _MOUTHFUL = 1024 * 1024
+_NEVER = 24 * 60 * 60 * 1000  # milliseconds; a broken connection ends its kernel long before
 
 
 class ProtocolError(Exception):
@@ -89,7 +90,9 @@ class Channels:
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.MAXMSGSIZE, self._limits.message)
         socket.setsockopt(zmq.RCVHWM, _QUEUE)
-        socket.setsockopt(zmq.RECONNECT_IVL, -1)
+        # Not -1, which stands for never: ZeroMQ then takes a broken connection's messages away, and where it has
+        # read half of one, that is an assertion that aborts the server.
+        socket.setsockopt(zmq.RECONNECT_IVL, _NEVER)
 
     def _path(self, port: str) -> Path:
         return self._folder / f"s-{_PORTS[port]}"
