@@ -34,5 +34,7 @@ def told_deleted(names: tuple[str, ...]) -> str:
     """Which entries of /mnt/data had to go so that the rest is within the limits."""
     if not names:
         return "The files in /mnt/data were kept."
+    # A name may be anything; what is told must be text.
+    names = tuple(name.encode("utf-8", "replace").decode() for name in names)
     shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
     return f"To make room these were deleted from /mnt/data: {shown}. The rest was kept."

@@ -95,6 +95,7 @@ async def struck(caller: Caller, code: str, status: str) -> str:
     assert result.note is not None
     assert result.note in text(result).replace("\n", " ")
     assert LOST in result.note
+    assert result.note.encode(), "what is told is text"
     after = await caller("print(open('kept').read(), 'x' in globals())")
     assert text(after).startswith("kept False\n"), text(after)
     assert LOST in (after.note or "")
