@@ -53,6 +53,11 @@ async def test_output_is_passed_on_before_the_end(caller: Caller) -> None:
     assert second - first > 0.4
 
 
+async def test_half_characters_take_nothing_with_them(caller: Caller) -> None:
+    assert await caller.logs("print('before')\nprint('\\ud800', '\\udcff', 'after')") == ("before\n? ? after\n")
+    assert "ValueError" in text(await caller("raise ValueError('\\ud800')"))
+
+
 async def test_many_small_prints_are_gathered(caller: Caller) -> None:
     result = await caller("for i in range(2000): print(i, flush=True)")
     assert text(result).split() == [str(i) for i in range(2000)]

@@ -55,6 +55,9 @@ def bound_messages() -> None:
     plain_write = OutStream.write
 
     def write(self: Any, string: str) -> int | None:
+        if isinstance(string, str) and not string.isascii():
+            # Half a character, such as a file's odd name may hold, would take all that waits with it.
+            string = string.encode("utf-8", "replace").decode()
         if not isinstance(string, str) or len(string) + getattr(self, "_unsent", 0) < PIECE:
             self._unsent = getattr(self, "_unsent", 0) + len(string)
             return plain_write(self, string)
