@@ -13,8 +13,12 @@ import httpx
 class ServerProcess:
     """Started with the given flags; `url` is what OPENAI_BASE_URL would be."""
 
-    def __init__(self, data_dir: Path, *flags: str, environ: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, data_dir: Path, *flags: str, environ: dict[str, str] | None = None, launcher: tuple[str, ...] = ()
+    ) -> None:
+        """`launcher` is what starts the command, as somebody else perhaps; it must become that command."""
         self.data_dir = data_dir
+        self._launcher = launcher
         self._flags = flags
         self._environ = environ or {}
         self.log_file = data_dir.parent / f"{data_dir.name}.log"
@@ -22,10 +26,11 @@ class ServerProcess:
 
     def start(self) -> None:
         """Start, or start again on the same data, and wait until requests are taken."""
-        command = [sys.executable, "-m", "understudy", "serve", "--port", "0", "--data-dir", str(self.data_dir)]
+        serve = [sys.executable, "-m", "understudy", "serve", "--port", "0", "--data-dir", str(self.data_dir)]
         self._from = self.log_file.stat().st_size if self.log_file.exists() else 0
         with self.log_file.open("ab") as log:
-            self.process = subprocess.Popen([*command, *self._flags], stderr=log, env=os.environ | self._environ)
+            command = [*self._launcher, *serve, *self._flags]
+            self.process = subprocess.Popen(command, stderr=log, env=os.environ | self._environ)
         self.root = self._listening()
         self.url = f"{self.root}/v1"
 
