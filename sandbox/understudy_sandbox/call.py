@@ -69,6 +69,9 @@ class Call:
         yielded = await self._interrupt_for(self._limits.grace, quiet=ended == "flooded")
         if self._kernel.struck:
             return self._lose("died")
+        if status == "output_limit":
+            # Without word that it is idle, which comes last, more is on its way, and would flood the next call.
+            yielded = yielded and self._idle
         self.kernel_lost = not yielded
         self._transcript.notes.append(f"{self._reason(status)} {_STOPPED if yielded else _KILLED}")
         return status

@@ -50,6 +50,7 @@ async def test_a_flood_of_output_is_stopped(hurried: Caller) -> None:
 async def test_a_gigantic_line_is_stopped(hurried: Caller) -> None:
     result = await hurried("print('x' * 100_000_000)")
     assert result.status == "output_limit"
+    assert (await hurried.logs("1 + 1")).startswith("2\n"), "what was still on its way flooded the next call"
 
 
 async def test_a_flood_below_python_is_stopped(hurried: Caller) -> None:
