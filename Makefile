@@ -8,7 +8,7 @@ CLIENTS := $(patsubst tests/clients/constraints-%.txt,%,$(wildcard tests/clients
 MODEL := retrieval/understudy_retrieval/data/minilm/model.onnx
 ST := .clients/sentence-transformers
 
-.PHONY: demo test test-clients test-sentence-transformers check bench dist docs format constraints system clean
+.PHONY: demo test test-clients test-sandbox test-sentence-transformers check bench dist docs format constraints system clean
 
 # Without the model it goes on: file search is by keywords then.
 demo: $(INSTALLED) ## play a data analyst in front of your eyes, offline
@@ -20,6 +20,9 @@ test: $(INSTALLED) $(MODEL) .clients/openai-1.55.3/.installed .clients/aimock/.i
 
 test-clients: $(INSTALLED) $(MODEL) $(CLIENTS:%=.clients/%/.installed) ## try other people's clients, and write docs/clients.md
 	$(BIN)/python -m pytest tests/clients/test_clients.py
+
+test-sandbox: $(INSTALLED) ## attack the code interpreter at length
+	$(BIN)/python -m pytest tests/attacks/long_forms
 
 test-sentence-transformers: $(ST)/.installed $(MODEL) ## run the tests of another embedding backend, which needs PyTorch
 	$(ST)/bin/python -m pytest --confcutdir=tests/sentence_transformers tests/sentence_transformers

@@ -52,6 +52,9 @@ class Standing:
 
 
 STANDINGS = [Standing(wall, as_root) for wall in ("bubblewrap",) for as_root in (True, False)]
+FIRST = [standing for standing in STANDINGS if not standing.as_root]
+"""What the usual run tries all attacks on; `make test-sandbox` has the rest."""
+REST = [standing for standing in STANDINGS if standing not in FIRST]
 
 
 def _needed() -> list[Path]:

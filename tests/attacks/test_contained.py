@@ -1,49 +1,13 @@
 """What a limit or its own doing ends: the model is told, the server lives on, and so does the thread."""
 
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-
 import pytest
 
+from tests.attacks.conftest import Outcomes
 from tests.attacks.contained import CONTAINED, GONE, LOOPS, Attack
-from tests.attacks.stronghold import Outcome, Stronghold
-from tests.attacks.traps import Traps
+from tests.attacks.standings import FIRST
+from tests.attacks.stronghold import Outcome
 
-Outcomes = Mapping[str, "Future[Outcome]"]
-
-
-def all_at_once(stronghold: Stronghold, attacks: Mapping[str, str], workers: int) -> Iterator[Outcomes]:
-    """Run attacks side by side, which also shows that they leave their neighbours alone."""
-    with ThreadPoolExecutor(workers) as pool:
-        yield {name: pool.submit(_attack, stronghold, code) for name, code in attacks.items()}
-
-
-def _attack(stronghold: Stronghold, code: str) -> Outcome:
-    outcome = stronghold.attack(code)
-    stronghold.client.beta.threads.delete(outcome.thread)
-    return outcome
-
-
-def _selected(request: pytest.FixtureRequest, test: Callable[..., None], attacks: Mapping[str, Attack]) -> list[str]:
-    """The attacks whose tests were asked for."""
-    items = [item for item in request.session.items if isinstance(item, pytest.Function) and item.function is test]
-    named = {item.callspec.params["name"] for item in items}
-    return [name for name in attacks if name in named]
-
-
-@pytest.fixture(scope="module")
-def contained(stronghold: Stronghold, traps: Traps, request: pytest.FixtureRequest) -> Iterator[Outcomes]:
-    traps.reset()
-    names = _selected(request, test_contained, CONTAINED)
-    codes = {name: CONTAINED[name].code.replace("{folder}", str(traps.folder)) for name in names}
-    yield from all_at_once(stronghold, codes, workers=4)
-    assert traps.untouched, traps.visits
-
-
-@pytest.fixture(scope="module")
-def ended(hasty: Stronghold, request: pytest.FixtureRequest) -> Iterator[Outcomes]:
-    names = _selected(request, test_loops, LOOPS)
-    yield from all_at_once(hasty, {name: LOOPS[name].code for name in names}, workers=len(LOOPS))
+pytestmark = pytest.mark.parametrize("standing", FIRST, ids=str, indirect=True, scope="session")
 
 
 def hold_to(attack: Attack, outcome: Outcome) -> None:
