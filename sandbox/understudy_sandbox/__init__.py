@@ -1,4 +1,4 @@
-"""The walled code interpreter: a Jupyter kernel per session, behind bubblewrap.
+"""The walled code interpreter: a Jupyter kernel per session, behind the strongest wall that stands.
 
 Knows neither HTTP nor SQL nor the API. Importing it is cheap: what talks to kernels comes with the first session.
 """

@@ -16,15 +16,13 @@ from pathlib import Path
 from .errors import SandboxUnavailable
 from .inside import seccomp
 from .jail import DATA, INSIDE, Jail
-from .wall import Command, Wall, need_filter
+from .wall import ETC, LINKS, Command, Wall, need_filter
 
 HOME = "/home/sandbox"
 SCRATCH = ("/dev/shm", "/tmp", HOME)  # noqa: S108
 """File systems in memory that each jail has to itself."""
 _SOCKETS, _BOOT, _FONTS = "/run/k", "/run/boot", "/run/fonts"
-_ETC = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "fonts", "alternatives", "mime.types")
 _HIDDEN = ("kcore", "keys", "key-users", "kallsyms", "kmsg", "timer_list", "sched_debug", "slabinfo", "vmallocinfo")
-_LINKS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 
 READ_ONLY = ("/", "/usr", "/etc", "/dev", "/run", _BOOT, "/mnt", "/proc/sys/kernel")
 """Where the canary must not be able to create a file."""
@@ -80,13 +78,13 @@ def _system() -> list[str]:
     for folder in ("/etc", "/home", "/mnt", "/run"):
         flags += _folder(folder)
     flags += ["--ro-bind", "/usr", "/usr"]
-    for name in _LINKS:
+    for name in LINKS:
         path = Path("/", name)
         if path.is_symlink():
             flags += ["--symlink", os.readlink(path), str(path)]
         elif path.is_dir():
             flags += ["--ro-bind", str(path), str(path)]
-    for name in _ETC:
+    for name in ETC:
         flags += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
     return flags
 

@@ -88,6 +88,7 @@ class Jail:
         """What the boot script is told, as JSON."""
         told = {
             "uid": self.uid,
+            "landlock": None,
             "limits": self.rlimits(),
             "role": self.role,
             "fonts": None,

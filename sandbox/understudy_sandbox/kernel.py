@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -105,9 +106,19 @@ class Kernel:
         return self._provisioner.pid or 0
 
     @property
-    def sockets(self) -> Path:
-        """The folder of its sockets, which the code may be able to write to."""
-        return self._jail.sockets
+    def folders(self) -> tuple[Path, ...]:
+        """The folders that the code may be able to write to besides its data: of its sockets, and the wall's."""
+        return (self._jail.sockets, *(self._jail.run / name for name in self._wall.folders))
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """Those of the wall's folders that the code means by another name."""
+        return {str(self._jail.run / name): meant for name, meant in self._wall.folders.items()}
+
+    @property
+    def counted(self) -> bool:
+        """Whether the system holds the number of its processes to the limit."""
+        return self._wall.counted
 
     @property
     def scratch(self) -> tuple[str, ...]:

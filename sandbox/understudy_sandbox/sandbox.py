@@ -3,8 +3,10 @@
 import functools
 import hashlib
 import logging
+import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("understudy")
 
-_CANARY = "00c0ffee"
+_CANARY = "canary"
 _SWEEP, _SHORTEST = 5.0, 0.05
 
 
@@ -93,23 +95,30 @@ class Sandbox:
         """A wall that held when it was tried."""
         wall = make()
         if wall.warning is None:
-            run = self._run_folder()
-            try:
-                release_canary(wall, interpreter, self._limits, run, uid_of(_CANARY))
-            finally:
-                delete_tree(run)
+            with self._passing_jail(interpreter) as jail:
+                release_canary(wall, jail)
             self._prepare_fonts(wall, interpreter)
         return wall
+
+    @contextmanager
+    def _passing_jail(self, interpreter: Interpreter) -> Iterator[Jail]:
+        """A jail like those of the sessions, with a user that no other server's has at this time."""
+        files = SessionFiles(self._root / _CANARY, uid_of(secrets.token_hex(4)), self._limits)
+        run = self._run_folder()
+        try:
+            files.delete()
+            files.make()
+            yield Jail(interpreter, self._limits, run, files.data, files.uid)
+        finally:
+            delete_tree(run)
+            files.delete()
 
     def _prepare_fonts(self, wall: Wall, interpreter: Interpreter) -> None:
         folder = self._fonts_folder(interpreter)
         if folder is None or any(folder.iterdir()):
             return
-        run = self._run_folder()
-        try:
-            fonts = build_fonts(wall, interpreter, self._limits, run, uid_of(_CANARY))
-        finally:
-            delete_tree(run)
+        with self._passing_jail(interpreter) as jail:
+            fonts = build_fonts(wall, jail)
         if fonts is not None:
             fresh = folder / "fresh"
             fresh.write_bytes(fonts.content)

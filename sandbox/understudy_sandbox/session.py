@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -86,10 +87,12 @@ class KernelSession:
         transcript = Transcript(self._limits, on_output, self._names)
         before = await self._settle_files(transcript)
         kernel = await self._ready(transcript)
+        # Without a root of its own there is no /mnt/data; the code is made to mean the folder that stands for it.
+        transcript.names = names = replace(self._names, everywhere={**self._names.everywhere, **kernel.names})
         self._on_call()
         call = Call(kernel, transcript, self._limits)
         try:
-            status = await call.run(self._translate(code))
+            status = await call.run(names.translate(code))
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await self._abandon(call)
@@ -145,12 +148,6 @@ class KernelSession:
 
     async def _snapshot(self) -> Snapshot:
         return await anyio.to_thread.run_sync(self.files.snapshot)
-
-    def _translate(self, code: str) -> str:
-        # Without a wall there is no /mnt/data; the code is made to mean the folder that stands for it.
-        for path, name in self._names.everywhere.items():
-            code = code.replace(name, path)
-        return code
 
     async def _end_kernel(self) -> None:
         kernel, self._kernel = self._kernel, None

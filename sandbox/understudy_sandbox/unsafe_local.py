@@ -19,6 +19,8 @@ class UnsafeLocal(Wall):
         "send whatever this user can. Use it only with code you would run yourself."
     )
     rooted = False
+    counted = False
+    folders = {"home": "/home/sandbox"}  # noqa: RUF012
 
     @contextmanager
     def command(self, jail: Jail) -> Iterator[Command]:

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,11 @@ from typing import ClassVar
 from .errors import SandboxUnavailable
 from .inside.seccomp import ARCHITECTURES
 from .jail import Jail
+
+LINKS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+"""Folders of the root that may be links to those of /usr."""
+ETC = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "fonts", "alternatives", "mime.types")
+"""What programs need of /etc, and tells of nobody."""
 
 _MESSAGES = (
     (
@@ -48,8 +54,12 @@ class Wall(ABC):
     """What its users must know, if it is less than a wall."""
     rooted: ClassVar[bool] = True
     """Whether a jail has a root of its own, where our folders have other names."""
+    counted: bool = True
+    """Whether the system holds a jail's number of processes to the limit."""
     scratch: ClassVar[tuple[str, ...]] = ()
     """File systems in memory that each jail has to itself, by their names inside."""
+    folders: ClassVar[Mapping[str, str]] = {}
+    """Folders on the disk, in a jail's run folder, that its code may fill besides /mnt/data, and what it calls them."""
     messages: ClassVar[tuple[tuple[str, str], ...]] = ()
     """Patterns of what it may say when it cannot start a jail, each with the remedy."""
 

@@ -108,13 +108,16 @@ class _Round:
 
 
 class _Memory:
-    """Measures a jail's processes and its file systems in memory."""
+    """Measures a jail's processes and its file systems in memory, and counts them where the system does not."""
 
     def __init__(self, limits: SandboxLimits) -> None:
         self._limit = limits.memory
+        self._processes = limits.processes
 
     def __call__(self, session: "KernelSession", kernel: "Kernel") -> Look:  # noqa: ARG002
         pids = processes.tree(kernel.pid)
+        if not kernel.counted and processes.threads(pids) > self._processes:
+            return Look("processes")
         # A jail's file systems are measured whole; without a wall only what its processes hold can be known.
         files = processes.scratch(pids[-1] if len(pids) < 2 else pids[1], kernel.scratch)
         files += processes.memory_files(pids, _NAMELESS if kernel.scratch else (*_NAMELESS, "/dev/shm/"))  # noqa: S108
@@ -124,7 +127,7 @@ class _Memory:
 
 
 def _files(session: "KernelSession", kernel: "Kernel") -> Look:
-    """Measure /mnt/data, what was deleted from it but is still held, and the folder of the sockets."""
-    snapshot = session.files.snapshot(also=kernel.sockets)
-    hidden = processes.deleted_files(processes.tree(kernel.pid), session.files.devices(kernel.sockets))
+    """Measure /mnt/data, what was deleted from it but is still held, and what else the code may fill on the disk."""
+    snapshot = session.files.snapshot(also=kernel.folders)
+    hidden = processes.deleted_files(processes.tree(kernel.pid), session.files.devices(kernel.folders))
     return Look(session.files.excess(snapshot, hidden))

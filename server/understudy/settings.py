@@ -26,7 +26,7 @@ KNOWN_UPSTREAMS = {
 }
 PASS_THROUGH = "pass-through"  # noqa: S105
 _KIB, _MIB, _GIB = 1024, 1024**2, 1024**3
-SANDBOXES = ("auto", "bubblewrap", "unsafe-local", "off")
+SANDBOXES = ("auto", "bubblewrap", "landlock", "unsafe-local", "off")
 
 
 class UsageError(Exception):

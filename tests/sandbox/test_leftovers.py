@@ -18,6 +18,7 @@ from understudy_sandbox.folders import PREFIX, RunFolders, sweep
 from .conftest import Caller, text
 
 pytestmark = pytest.mark.anyio
+WALLS = ("bubblewrap", "landlock")
 
 Descendants = Callable[[int], set[int]]
 
@@ -33,14 +34,19 @@ def test_a_data_folder_is_never_swept(tmp_path: Path) -> None:
     assert all((folder / "understudy.db").exists() for folder in kept)
 
 
-async def test_closing_leaves_nothing(sandbox: Sandbox, tmp_path: Path, descendants: Descendants) -> None:
+@pytest.fixture
+def passing(root: Path, wall: str, python: Path | None) -> Sandbox:
+    """A sandbox that the test itself closes."""
+    return Sandbox(wall=wall, root=root / f"{wall}-passing", python=python)
+
+
+async def test_closing_leaves_nothing(sandbox: Sandbox, passing: Sandbox, descendants: Descendants) -> None:
     await sandbox.probe()
     processes, files = descendants(os.getpid()), len(os.listdir("/proc/self/fd"))
-    passing = Sandbox(root=tmp_path)
     daemon = "import os, subprocess; subprocess.Popen(['setsid', 'sleep', '1000'])"
     for key in ("a", "b"):
         await Caller(passing, key).logs(daemon)
-    assert len(descendants(os.getpid()) - processes) >= 8
+    assert len(descendants(os.getpid()) - processes) >= 6
     folders = passing._folders
     assert folders is not None
     await passing.aclose()
@@ -51,8 +57,7 @@ async def test_closing_leaves_nothing(sandbox: Sandbox, tmp_path: Path, descenda
         await passing.session("a")
 
 
-async def test_closing_ends_a_running_call(tmp_path: Path) -> None:
-    passing = Sandbox(root=tmp_path)
+async def test_closing_ends_a_running_call(passing: Sandbox) -> None:
     caller = Caller(passing, "a")
     await caller.logs("1")
     async with anyio.create_task_group() as group:
@@ -86,7 +91,7 @@ async def say(output):
     print(output.text, flush=True)
 
 async def main():
-    session = await Sandbox(root=Path(sys.argv[1])).session("a")
+    session = await Sandbox(wall=sys.argv[1], root=Path(sys.argv[2]), python=Path(sys.argv[3])).session("a")
     await session.execute("import subprocess, time; p = subprocess.Popen(['setsid', 'sleep', '1000'])", say)
     await session.execute("print('here', flush=True); time.sleep(1000)", say)
 
@@ -94,18 +99,20 @@ asyncio.run(main())
 """
 
 
-def test_a_killed_server_leaves_no_jail(tmp_path: Path, descendants: Descendants) -> None:
+def test_a_killed_server_leaves_no_jail(
+    root: Path, tmp_path: Path, wall: str, python: Path | None, descendants: Descendants
+) -> None:
     base = Path(tempfile.mkdtemp(dir="/tmp"))  # short, as sockets' paths are, and nobody else's
     script = tmp_path / "server.py"
     script.write_text(SERVER)
+    base.chmod(0o755)
     environment = {**os.environ, "TMPDIR": str(base)}
-    with subprocess.Popen(
-        [sys.executable, script, tmp_path / "root"], stdout=subprocess.PIPE, env=environment
-    ) as server:
+    command: list[str | Path] = [sys.executable, script, wall, root / f"{wall}-killed", python or sys.executable]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as server:
         assert server.stdout is not None
         assert server.stdout.readline() == b"here\n"
         jailed = descendants(server.pid)
-        assert len(jailed) >= 4
+        assert len(jailed) >= 3
         server.send_signal(signal.SIGKILL)
     deadline = time.monotonic() + 5
     while (alive := {pid for pid in jailed if _runs(pid)}) and time.monotonic() < deadline:

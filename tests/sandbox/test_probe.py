@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def verdict_of(root: Path, python: Path | None = None) -> Verdict:
-    sandbox = Sandbox(root=root, python=python)
+    sandbox = Sandbox(wall="bubblewrap", root=root, python=python)
     try:
         return await sandbox.probe()
     finally:
@@ -36,7 +36,7 @@ async def test_switched_off(tmp_path: Path) -> None:
 
 
 def test_an_unknown_wall_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="bubblewrap, unsafe-local"):
+    with pytest.raises(ValueError, match="bubblewrap, landlock, unsafe-local"):
         Sandbox(wall="paper", root=tmp_path)
 
 
@@ -94,7 +94,7 @@ async def test_what_bubblewrap_says_is_explained(
     fake_bubblewrap(tmp_path, f'echo "{message}" >&2; exit 1'.replace("$VERSION", "0.8"))
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setenv("VERSION", "0.8.0")
-    sandbox = Sandbox(root=tmp_path)
+    sandbox = Sandbox(wall="bubblewrap", root=tmp_path)
     with pytest.raises(SandboxUnavailable) as caught:
         await sandbox.session("a")
     await sandbox.aclose()
@@ -115,6 +115,8 @@ def test_the_canary_finds_this_process_unwalled(tmp_path: Path) -> None:
     secret.touch()
     told = {
         "network": os.readlink("/proc/self/ns/net"),
+        "rooted": True,
+        "server": os.getppid(),
         "environment": [],
         "secret": str(secret),
         "read_only": [str(tmp_path)],

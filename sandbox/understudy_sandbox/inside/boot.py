@@ -101,6 +101,8 @@ def start_kernel(arguments: list[str]) -> None:
 def main() -> None:
     """Settle in, then become the canary, the builder of the font list or the kernel."""
     settings: dict[str, Any] = json.loads(os.environ.pop("UNDERSTUDY_BOOT"))
+    if settings["landlock"] is not None:
+        neighbour("reaper").divide(settings["landlock"], neighbour("landlock"), neighbour("seccomp"))
     if settings["uid"] is not None:
         become(settings["uid"])
     limit(settings["limits"])
