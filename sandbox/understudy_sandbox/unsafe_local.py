@@ -19,6 +19,7 @@ class UnsafeLocal(Wall):
         "send whatever this user can. Use it only with code you would run yourself."
     )
     rooted = False
+    follows = False
 
     @contextmanager
     def command(self, jail: Jail) -> Iterator[Command]:

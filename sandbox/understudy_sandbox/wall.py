@@ -48,6 +48,8 @@ class Wall(ABC):
     """What its users must know, if it is less than a wall."""
     rooted: ClassVar[bool] = True
     """Whether a jail has a root of its own, where our folders have other names."""
+    follows: ClassVar[bool] = True
+    """Whether a running jail keeps its folder of data when that gets another name."""
     scratch: ClassVar[tuple[str, ...]] = ()
     """File systems in memory that each jail has to itself, by their names inside."""
     messages: ClassVar[tuple[tuple[str, str], ...]] = ()

@@ -77,7 +77,7 @@ async def hasty(root: Path) -> AsyncIterator[Sandbox]:
 @pytest.fixture(scope="session")
 async def tight(root: Path) -> AsyncIterator[Sandbox]:
     """A sandbox with little room, and the watchdog over it."""
-    limits = SandboxLimits(timeout=30.0, grace=1.0, memory=192 * MIB, disk=48 * MIB, files=300)
+    limits = SandboxLimits(timeout=30.0, grace=1.0, memory=192 * MIB, disk=48 * MIB, files=300, warm=0)
     async with watched(Sandbox(root=root / "tight", limits=limits)) as sandbox:
         yield sandbox
 
