@@ -19,7 +19,7 @@ from statistics import median
 from typing import NamedTuple
 
 import uvloop
-from processes import Client, Process
+from processes import Client, Process, understudy
 from table import Table, machine
 
 SHORT, LONG, PACED = 20, 2000, 500
@@ -45,11 +45,6 @@ class Spent(NamedTuple):
     cpu: float
     rate: float
     results: list[float]
-
-
-def understudy(data: Path, *flags: str) -> Process:
-    arguments = ("-m", "understudy", "serve", "--port", "{port}", "--data-dir", str(data))
-    return Process(data.with_suffix(".log"), *arguments, *flags)
 
 
 def start_ups(table: Table, folder: Path) -> None:
