@@ -41,6 +41,7 @@ format: $(INSTALLED) ## mend formatting and what lint can mend
 bench: $(INSTALLED) $(MODEL) ## measure, as ratios to baselines of the same run
 	$(BIN)/python bench/server.py
 	$(BIN)/python bench/retrieval.py
+	$(BIN)/python bench/sandbox.py
 
 # Both from this tree: a wheel built from the source archive would lack the model, which is not in git.
 dist: $(INSTALLED) $(MODEL) ## build the wheel, which carries the embedding model, and the source archive

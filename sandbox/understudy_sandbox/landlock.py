@@ -58,6 +58,7 @@ class Landlock(Wall):
 
     name = "landlock"
     rooted = False
+    follows = False
     folders = {_HOME: "/home/sandbox", _TMP: "/tmp"}  # noqa: RUF012, S108
 
     def __init__(self) -> None:

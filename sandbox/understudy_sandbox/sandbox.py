@@ -15,10 +15,11 @@ import anyio
 
 from .errors import SandboxUnavailable
 from .files import SessionFiles
-from .folders import RunFolders, delete_tree
+from .folders import RunFolders, delete_tree, short_base, sweep
 from .interpreter import Interpreter, inspect
-from .jail import DATA, Jail, uid_of
+from .jail import DATA, Jail, owner_of, uid_of
 from .limits import SandboxLimits
+from .pool import WarmPool
 from .probe import LADDER, MAKERS, OFF, OTHERWISE, WALLS, Verdict, build_fonts, release_canary
 from .session import KernelSession
 from .transcript import Names
@@ -34,6 +35,8 @@ log = logging.getLogger("understudy")
 
 _CANARY = "canary"
 _SWEEP, _SHORTEST = 5.0, 0.05
+_FIRST_CELL = 0.5
+"""Seconds that a session's first call has for itself before the next jail is made."""
 
 
 class Sandbox:
@@ -58,7 +61,8 @@ class Sandbox:
         self._sessions: WeakValueDictionary[str, KernelSession] = WeakValueDictionary()
         self._live: dict[str, KernelSession] = {}
         self._starting = 0
-        self._watchdog = Watchdog(self._limits, self._live.values)
+        self._pool = WarmPool(self._root, self._limits, self._launch, self._has_room)
+        self._watchdog = Watchdog(self._limits, lambda: (*self._live.values(), *self._pool.jails))
         self._closed = False
 
     async def probe(self) -> Verdict:
@@ -73,6 +77,7 @@ class Sandbox:
             return Verdict(None, OFF)
         try:
             self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            sweep(self._root)
             self._interpreter = inspect(self._python)
             return self._choose(self._interpreter)
         except SandboxUnavailable as error:
@@ -135,7 +140,7 @@ class Sandbox:
 
     def _run_folder(self) -> Path:
         if self._folders is None:
-            self._folders = RunFolders()
+            self._folders = RunFolders(short_base())
         return self._folders.make()
 
     async def session(self, key: str) -> KernelSession:
@@ -149,23 +154,45 @@ class Sandbox:
         if session is None:
             session = self._sessions[key] = self._make_session(key)
         session.used_at = time.monotonic()
+        self._pool.expect(_FIRST_CELL)
         return session
 
+    def expect(self) -> None:
+        """Have a kernel ready while `watch` runs: code will be run soon, perhaps for a key that has no files yet."""
+        self._pool.expect()
+
+    @property
+    def waiting(self) -> int:
+        """Kernels that are ready for a session."""
+        return len(self._pool.jails)
+
     def _make_session(self, key: str) -> KernelSession:
+        path = self._path(key)
+        kernel = None if path.exists() else self._pool.take(path)
         files = self._files(key)
-        return KernelSession(
+        session = KernelSession(
             files,
             self._limits,
             self._names(files),
             start=functools.partial(self._start_kernel, key, files),
             on_call=self._watchdog.wake,
             on_end=functools.partial(self._forget, key),
+            kernel=kernel,
         )
+        if kernel is not None:
+            self._live[key] = session
+        return session
+
+    def _path(self, key: str) -> Path:
+        # Opaque, because the jail can read the names of folders that were mounted into it.
+        return self._root / hashlib.sha256(key.encode()).hexdigest()[:24]
 
     def _files(self, key: str) -> SessionFiles:
-        # Opaque, because the jail can read the names of folders that were mounted into it.
-        folder = hashlib.sha256(key.encode()).hexdigest()[:24]
-        return SessionFiles(self._root / folder, uid_of(folder), self._limits)
+        path = self._path(key)
+        uid = uid_of(path.name)
+        if uid is not None:
+            uid = owner_of(path / "data") or uid
+        return SessionFiles(path, uid, self._limits)
 
     def _names(self, files: SessionFiles) -> Names:
         assert self._interpreter is not None
@@ -175,21 +202,31 @@ class Sandbox:
         return Names(everywhere, {root: "/opt/python" for root in roots if root != "/usr"})
 
     async def _start_kernel(self, key: str, files: SessionFiles, session: KernelSession) -> "Kernel":
-        from .channels import make_context
-        from .kernel import Kernel
-
-        self._check_open()
         await self._make_room()
-        if self._context is None:
-            self._context = make_context()
-        assert self._wall is not None
         self._starting += 1
         try:
-            kernel = await Kernel.start(self._wall, self._jail(files), self._context)
+            kernel = await self._launch(files)
         finally:
             self._starting -= 1
         self._live[key] = session
         return kernel
+
+    async def _launch(self, files: SessionFiles) -> "Kernel":
+        from .channels import make_context
+        from .kernel import Kernel
+
+        self._check_open()
+        if self._context is None:
+            self._context = make_context()
+        assert self._wall is not None
+        return await Kernel.start(self._wall, self._jail(files), self._context)
+
+    def _has_room(self) -> bool:
+        return not self._closed and self._kernels < self._limits.sessions
+
+    @property
+    def _kernels(self) -> int:
+        return len(self._live) + self._starting + self._pool.count
 
     def _jail(self, files: SessionFiles) -> Jail:
         assert self._interpreter is not None
@@ -200,21 +237,29 @@ class Sandbox:
         self._live.pop(key, None)
 
     async def _make_room(self) -> None:
-        """Close the least recently used kernel that nobody waits for, if there are too many."""
-        while len(self._live) + self._starting >= self._limits.sessions:
+        """Close a kernel if there are too many: one that nobody has used, else the least recently used idle one."""
+        while self._kernels >= self._limits.sessions:
+            if await self._pool.give_way():
+                continue
             idle = [session for session in self._live.values() if not session.busy]
             if not idle:
                 raise SandboxUnavailable(f"All {self._limits.sessions} interpreter sessions are busy: try again later.")
             await min(idle, key=lambda session: session.used_at).close()
 
     async def watch(self) -> None:
-        """Hold all jails to their limits and close idle and old kernels, until cancelled; the owner runs this.
+        """Hold all jails to their limits, close idle and old kernels, have others ready; the owner runs this.
 
         Without it, a jail is held by what the operating system and its wall hold, and as a whole only between calls.
         """
         async with anyio.create_task_group() as group:
             group.start_soon(self._watchdog.run)
             group.start_soon(self._sweep)
+            group.start_soon(self._keep_warm)
+
+    async def _keep_warm(self) -> None:
+        await self.probe()
+        if self._wall is not None and self._wall.follows:
+            await self._pool.run()
 
     async def _sweep(self) -> None:
         while True:
@@ -226,6 +271,7 @@ class Sandbox:
                 log.exception("an overdue session of the code interpreter could not be closed")
 
     async def _close_overdue(self) -> None:
+        await self._pool.close_overdue()
         for session in list(self._live.values()):
             if session.overdue:
                 await session.close()
@@ -243,6 +289,7 @@ class Sandbox:
         async with anyio.create_task_group() as group:
             for session in list(self._sessions.values()):
                 group.start_soon(session.close)
+            group.start_soon(self._pool.aclose)
         if self._context is not None:
             self._context.term()
             self._context = None

@@ -35,6 +35,7 @@ class KernelSession:
         start: StartKernel,
         on_call: Callable[[], None],
         on_end: Callable[[], None],
+        kernel: "Kernel | None" = None,
     ) -> None:
         self.files = files
         self._limits = limits
@@ -43,7 +44,7 @@ class KernelSession:
         self._on_call = on_call
         self._on_end = on_end
         self._lock = anyio.Lock()
-        self._kernel: Kernel | None = None
+        self._kernel = kernel
         self.used_at = time.monotonic()
 
     @property
@@ -106,11 +107,10 @@ class KernelSession:
                 transcript.notes.append("Between the calls: " + told(self._kernel.struck, self._limits))
             await self._end_kernel()
         if self._kernel is None:
-            lost = self.files.had_kernel
-            self._kernel = await self._start(self)
-            self.files.remember_kernel()
-            if lost:
+            if self.files.had_kernel:
                 transcript.notes.append(LOST)
+            self._kernel = await self._start(self)
+        self.files.remember_kernel()
         return self._kernel
 
     async def _conclude(self, call: "Call", status: Status, transcript: Transcript, before: Snapshot) -> ExecResult:

@@ -21,6 +21,7 @@ class UnsafeLocal(Wall):
     rooted = False
     counted = False
     folders = {"home": "/home/sandbox"}  # noqa: RUF012
+    follows = False
 
     @contextmanager
     def command(self, jail: Jail) -> Iterator[Command]:

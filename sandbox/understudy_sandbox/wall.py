@@ -56,6 +56,8 @@ class Wall(ABC):
     """Whether a jail has a root of its own, where our folders have other names."""
     counted: bool = True
     """Whether the system holds a jail's number of processes to the limit."""
+    follows: ClassVar[bool] = True
+    """Whether a running jail keeps its folder of data when that gets another name."""
     scratch: ClassVar[tuple[str, ...]] = ()
     """File systems in memory that each jail has to itself, by their names inside."""
     folders: ClassVar[Mapping[str, str]] = {}

@@ -140,6 +140,7 @@ def _sandbox(settings: Settings) -> Sandbox:
         output=settings.sandbox_output,
         idle=settings.sandbox_idle,
         sessions=settings.sandbox_sessions,
+        warm=settings.sandbox_warm,
     )
     return Sandbox(
         wall=settings.sandbox, root=settings.data_dir / "sandbox", python=settings.sandbox_python, limits=limits

@@ -221,6 +221,12 @@ class Settings:
         _at_least(1),
         metavar="NUMBER",
     )
+    sandbox_warm: int = _setting(
+        1,
+        "of these, sessions that are started before a thread asks, once a run may use the code interpreter",
+        _at_least(0),
+        metavar="NUMBER",
+    )
     embedder: str = _setting(
         "minilm",
         "embedding model of file search: minilm, sentence-transformers:NAME, upstream:NAME, or none",

@@ -105,7 +105,7 @@ async def hasty(root: Path, wall: str, python: Path | None) -> AsyncIterator[San
 @pytest.fixture(scope="session")
 async def tight(root: Path, wall: str, python: Path | None) -> AsyncIterator[Sandbox]:
     """A sandbox with little room, and the watchdog over it."""
-    limits = SandboxLimits(timeout=30.0, grace=1.0, memory=192 * MIB, disk=48 * MIB, files=300)
+    limits = SandboxLimits(timeout=30.0, grace=1.0, memory=192 * MIB, disk=48 * MIB, files=300, warm=0)
     async with watched(Sandbox(wall=wall, root=root / f"{wall}-tight", python=python, limits=limits)) as sandbox:
         yield sandbox
 

@@ -131,8 +131,8 @@ def _runs(pid: int) -> bool:
         return False
 
 
-def test_a_living_servers_folders_are_not_swept() -> None:
-    folders = RunFolders()
+def test_a_living_servers_folders_are_not_swept(tmp_path: Path) -> None:
+    folders = RunFolders(tmp_path)
     try:
         sweep(folders.path.parent)
         assert folders.path.exists()
