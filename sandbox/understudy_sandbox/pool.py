@@ -8,7 +8,7 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -34,6 +34,7 @@ class WarmJail:
 
     kernel: "Kernel"
     files: SessionFiles
+    since: float = field(default_factory=time.monotonic)
     busy: ClassVar[bool] = False
 
     @property
@@ -122,14 +123,13 @@ class WarmPool:
         except BaseException:
             files.delete()
             raise
-        jail = WarmJail(kernel, files)
         try:
             for name in _IMPORTED:
                 await kernel.prepare(f"__import__({name!r})")
         except BaseException:
-            await self._end(jail)
+            await self._end(WarmJail(kernel, files))
             raise
-        return jail
+        return WarmJail(kernel, files)
 
     async def give_way(self) -> bool:
         """End a jail, also one that is being made; whether there was one."""
@@ -143,7 +143,7 @@ class WarmPool:
         """End the jails that died, and those that waited for as long as a session may be idle."""
         latest = time.monotonic() - self._limits.idle
         for jail in self.jails:
-            if jail in self._jails and (not jail.sound or jail.kernel.started_at < latest):
+            if jail in self._jails and (not jail.sound or jail.since < latest):
                 self._jails.remove(jail)
                 await self._end(jail)
 

@@ -191,7 +191,7 @@ async def test_it_gives_way(tmp_path: Path) -> None:
 
 
 async def test_one_that_nobody_wants_does_not_wait_for_ever(tmp_path: Path) -> None:
-    async with pooled(tmp_path, SandboxLimits(idle=0.5)) as sandbox:
+    async with pooled(tmp_path, SandboxLimits(idle=2.0)) as sandbox:
         (jail,) = sandbox._pool.jails
         await until(lambda: sandbox.waiting == 0)
         await until(lambda: not jail.files.path.exists())
