@@ -146,6 +146,8 @@ class SessionFiles:
         """Look at all entries, within the limits; `also` are folders that count, but hold no files of the session."""
         marks: dict[str, Mark] = {}
         weight = _Weight(self._limits)
+        # Apart, since what the kernel itself puts there must not count against the number of the session's files.
+        rest = _Weight(self._limits, linked=weight.linked)
         with self._open_data() as folder:
             for path, info in _walk(folder):
                 if not weight.add(path, info):
@@ -155,9 +157,9 @@ class SessionFiles:
         for more in also:
             with _open_folder(more) as folder:
                 for path, info in _walk(folder):
-                    if not weight.fits or not weight.add(path, info):
+                    if not rest.fits or not rest.add(path, info):
                         break
-        return Snapshot(marks, weight.size, weight.fits)
+        return Snapshot(marks, weight.size + rest.size, weight.fits and rest.fits)
 
     def excess(self, snapshot: Snapshot, hidden: int = 0) -> Excess | None:
         """The limit that a snapshot, and further bytes that it does not show, go beyond."""

@@ -217,8 +217,8 @@ async def test_a_neighbours_files_are_out_of_reach(caller: Caller) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGSTOP])
-async def test_signals_to_everybody_reach_the_jail_only(caller: Caller, host: Host, number: int) -> None:
-    neighbour = Caller(caller.sandbox, "neighbour")
+async def test_signals_to_everybody_reach_the_jail_only(hurried: Caller, host: Host, number: int) -> None:
+    neighbour = Caller(hurried.sandbox, "neighbour")
     await neighbour.logs("x = 1")
     code = f"""
 import os, subprocess
@@ -228,11 +228,11 @@ for target in (-1, 0, os.getppid(), 1, {os.getpid()}):
     except OSError: pass
 print('alone')
 """
-    await caller(code)
+    await hurried(code)
     assert host.untouched()
     assert await neighbour.logs("x") == "1\n"
-    assert (await caller("1 + 1")).status in ("ok", "timeout", "died")
-    assert await caller.logs("2 + 2")
+    assert (await hurried("1 + 1")).status in ("ok", "timeout", "died")
+    assert await hurried.logs("2 + 2")
 
 
 LEAVE = """
@@ -277,7 +277,10 @@ BOMBS = {
         "count = 0\ntry:\n while True:\n  if os.fork() == 0: time.sleep(60)\n  count += 1\n"
         "except BlockingIOError: print('refused after', count)"
     ),
-    "threads": "import threading\nwhile True: threading.Thread(target=time.sleep, args=(60,)).start()",
+    "threads": (
+        "import threading\ntry:\n while True: threading.Thread(target=time.sleep, args=(60,)).start()\n"
+        "except RuntimeError: time.sleep(60)"
+    ),
 }
 
 
@@ -294,7 +297,7 @@ async def test_a_bomb_stays_small(root: Path, caller: Caller, python: Path, name
         elif name == "one that waits":
             assert int(text(result).split()[2]) < 64
         else:
-            assert result.status in ("timeout", "died") or "can't start new thread" in text(result)
+            assert result.status in ("timeout", "died")
         assert await caller.logs("1 + 1") == "2\n"
         assert (await bomber.logs("2 + 2")).startswith("4\n")
 
