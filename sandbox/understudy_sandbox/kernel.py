@@ -36,8 +36,8 @@ class Kernel:
         self._provisioner = WalledProvisioner(wall, jail)
         self.channels = channels
         self.started_at = time.monotonic()
-        self.struck: Excess | None = None
-        """The limit that it was ended for."""
+        self._struck: Excess | None = None
+        self._top = 0
 
     @classmethod
     async def start(cls, wall: Wall, jail: Jail, context: zmq.asyncio.Context) -> "Kernel":
@@ -67,6 +67,7 @@ class Kernel:
             self._check_alive()
             await anyio.sleep(_MOMENT)
         self.channels.connect()
+        self._top = self._provisioner.top
         if self._jail.uid is not None:
             # From now on the jail has nothing to write here: neither other sockets nor files beyond every limit.
             os.chown(self._jail.sockets, 0, 0)
@@ -101,8 +102,13 @@ class Kernel:
 
     @property
     def pid(self) -> int:
-        """The process above all of the jail's."""
-        return self._provisioner.pid or 0
+        """The process above all of the jail's; 0 where that is not known."""
+        return self._top
+
+    @property
+    def struck(self) -> Excess | None:
+        """The limit that it was ended for."""
+        return self._struck or self._provisioner.limit
 
     @property
     def sockets(self) -> Path:
@@ -116,7 +122,7 @@ class Kernel:
 
     def strike(self, excess: Excess) -> None:
         """Kill it for what its jail uses, without waiting."""
-        self.struck = excess
+        self._struck = excess
         self.end()
 
     def end(self) -> None:

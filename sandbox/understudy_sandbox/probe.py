@@ -7,19 +7,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .bubblewrap import Bubblewrap
+from .container import Container
 from .errors import SandboxUnavailable
 from .interpreter import Interpreter
 from .jail import Jail
 from .limits import SandboxLimits
 from .unsafe_local import UnsafeLocal
-from .wall import Wall
+from .wall import Wall, WallOptions
 
 OTHERWISE = "Or accept --sandbox unsafe-local for code you trust."
 OFF = "The code interpreter is switched off: start the server with --sandbox auto."
 
-MAKERS: dict[str, Callable[[], Wall]] = {"bubblewrap": Bubblewrap, "unsafe-local": UnsafeLocal}
+MAKERS: dict[str, Callable[[WallOptions], Wall]] = {
+    "bubblewrap": lambda _: Bubblewrap(),
+    "docker": lambda options: Container(options.image),
+    "unsafe-local": lambda _: UnsafeLocal(),
+}
 """The walls by name; each is found out, and refused, when it is made."""
-LADDER = ("bubblewrap",)
+LADDER = ("bubblewrap", "docker")
 """What `auto` tries, the strongest first."""
 WALLS = ("auto", *MAKERS, "off")
 

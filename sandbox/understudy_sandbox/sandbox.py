@@ -14,13 +14,13 @@ import anyio
 from .errors import SandboxUnavailable
 from .files import SessionFiles
 from .folders import RunFolders, delete_tree
-from .interpreter import Interpreter, inspect
+from .interpreter import Interpreter
 from .jail import DATA, Jail, uid_of
 from .limits import SandboxLimits
 from .probe import LADDER, MAKERS, OFF, OTHERWISE, WALLS, Verdict, build_fonts, release_canary
 from .session import KernelSession
 from .transcript import Names
-from .wall import Wall
+from .wall import Wall, WallOptions
 from .watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -38,7 +38,13 @@ class Sandbox:
     """Hands out sessions; everything that it starts ends with `aclose`."""
 
     def __init__(
-        self, *, wall: str = "auto", root: Path, python: Path | None = None, limits: SandboxLimits | None = None
+        self,
+        *,
+        wall: str = "auto",
+        root: Path,
+        python: Path | None = None,
+        limits: SandboxLimits | None = None,
+        options: WallOptions | None = None,
     ) -> None:
         if wall not in WALLS:
             raise ValueError(f"no such wall: {wall!r}; there are {', '.join(WALLS)}")
@@ -46,6 +52,7 @@ class Sandbox:
         self._root = root.absolute()
         self._python = python
         self._limits = limits or SandboxLimits()
+        self._options = options or WallOptions()
         self._lock = anyio.Lock()
         self._verdict: Verdict | None = None
         self._interpreter: Interpreter | None = None
@@ -71,27 +78,27 @@ class Sandbox:
             return Verdict(None, OFF)
         try:
             self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._interpreter = inspect(self._python)
-            return self._choose(self._interpreter)
+            return self._choose()
         except SandboxUnavailable as error:
             return Verdict(None, str(error))
         except OSError as error:
             return Verdict(None, f"The code interpreter cannot prepare its folders ({error}): make them writable.")
 
-    def _choose(self, interpreter: Interpreter) -> Verdict:
-        refused = []
+    def _choose(self) -> Verdict:
+        refused: dict[str, None] = {}
         for name in LADDER if self._wanted == "auto" else (self._wanted,):
             try:
-                self._wall = self._build(MAKERS[name], interpreter)
+                self._wall, self._interpreter = self._build(MAKERS[name])
             except SandboxUnavailable as error:
-                refused.append(str(error))
+                refused[str(error)] = None
             else:
                 return Verdict(name, self._wall.warning)
         return Verdict(None, " ".join((*refused, OTHERWISE)))
 
-    def _build(self, make: Callable[[], Wall], interpreter: Interpreter) -> Wall:
-        """A wall that held when it was tried."""
-        wall = make()
+    def _build(self, make: Callable[[WallOptions], Wall]) -> tuple[Wall, Interpreter]:
+        """A wall that held when it was tried, and the Python behind it."""
+        wall = make(self._options)
+        interpreter = wall.inspect(self._python)
         if wall.warning is None:
             run = self._run_folder()
             try:
@@ -99,10 +106,10 @@ class Sandbox:
             finally:
                 delete_tree(run)
             self._prepare_fonts(wall, interpreter)
-        return wall
+        return wall, interpreter
 
     def _prepare_fonts(self, wall: Wall, interpreter: Interpreter) -> None:
-        folder = self._fonts_folder(interpreter)
+        folder = self._fonts_folder(wall, interpreter)
         if folder is None or any(folder.iterdir()):
             return
         run = self._run_folder()
@@ -115,11 +122,11 @@ class Sandbox:
             fresh.write_bytes(fonts.content)
             fresh.rename(folder / fonts.name)
 
-    def _fonts_folder(self, interpreter: Interpreter) -> Path | None:
-        """Where matplotlib's list of fonts is kept; one per Python and version."""
+    def _fonts_folder(self, wall: Wall, interpreter: Interpreter) -> Path | None:
+        """Where matplotlib's list of fonts is kept; one per wall, Python and version."""
         if interpreter.matplotlib is None:
             return None
-        named = f"{interpreter.executable} {interpreter.matplotlib}"
+        named = f"{wall.name} {interpreter.executable} {interpreter.matplotlib}"
         folder = self._root / "fonts" / hashlib.sha256(named.encode()).hexdigest()[:16]
         folder.mkdir(parents=True, exist_ok=True)
         return folder
@@ -184,7 +191,8 @@ class Sandbox:
 
     def _jail(self, files: SessionFiles) -> Jail:
         assert self._interpreter is not None
-        fonts = self._fonts_folder(self._interpreter)
+        assert self._wall is not None
+        fonts = self._fonts_folder(self._wall, self._interpreter)
         return Jail(self._interpreter, self._limits, self._run_folder(), files.data, files.uid, fonts=fonts)
 
     def _forget(self, key: str) -> None:

@@ -1,17 +1,21 @@
 """What all walls have in common: how a process is started behind one, how all of it ends, what is said of failures."""
 
+import os
 import platform
 import re
 import subprocess
 import sys
 from abc import ABC, abstractmethod
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from .errors import SandboxUnavailable
+from .excess import Excess
 from .inside.seccomp import ARCHITECTURES
+from .interpreter import Interpreter, inspect
 from .jail import Jail
 
 _MESSAGES = (
@@ -38,6 +42,16 @@ class Command:
     pass_fds: tuple[int, ...] = ()
     folder: Path | None = None
     """Where it starts, if that matters."""
+    leash: bool = False
+    """Whether all of it ends when its standard input does; else that is empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class WallOptions:
+    """What single walls are told, beside what all are."""
+
+    image: str = "understudy-kernel"
+    """The image of the containers."""
 
 
 class Wall(ABC):
@@ -61,16 +75,29 @@ class Wall(ABC):
     def end(self, process: subprocess.Popen[bytes]) -> None:
         """Kill everything behind the wall, without waiting; the process is what was started."""
 
+    def inspect(self, python: Path | None) -> Interpreter:
+        """The Python that runs behind it, the server's own if None; raises SandboxUnavailable where that cannot be."""
+        return inspect(python)
+
+    def top(self, process: subprocess.Popen[bytes], sockets: Path) -> int:  # noqa: ARG002
+        """The process above all others of a jail whose kernel listens; 0 where it cannot be known."""
+        return process.pid
+
+    def limit(self, status: int) -> Excess | None:  # noqa: ARG002
+        """The limit that ended a jail, if its exit status tells."""
+        return None
+
     def sees(self, path: Path, name: str) -> str:
         """How a folder of ours is called on the other side: by this name, where there is a root for it."""
         return name if self.rooted else str(path)
 
     def run(self, jail: Jail) -> "subprocess.CompletedProcess[str]":
         """Run one of the short roles to its end."""
-        with self.command(jail) as command:
+        with self.command(jail) as command, _open_input() as stdin:
             try:
                 return subprocess.run(  # noqa: S603 - our own command line
                     command.argv,
+                    stdin=stdin,
                     env=command.environment,
                     pass_fds=command.pass_fds,
                     cwd=command.folder,
@@ -87,6 +114,17 @@ class Wall(ABC):
             if re.search(pattern, message):
                 return remedy
         return "see the message"
+
+
+@contextmanager
+def _open_input() -> Iterator[int]:
+    """An input that says nothing and ends with the context."""
+    ours, theirs = os.pipe()
+    try:
+        yield ours
+    finally:
+        os.close(ours)
+        os.close(theirs)
 
 
 def need_filter() -> None:

@@ -26,7 +26,7 @@ KNOWN_UPSTREAMS = {
 }
 PASS_THROUGH = "pass-through"  # noqa: S105
 _KIB, _MIB, _GIB = 1024, 1024**2, 1024**3
-SANDBOXES = ("auto", "bubblewrap", "unsafe-local", "off")
+SANDBOXES = ("auto", "bubblewrap", "docker", "unsafe-local", "off")
 
 
 class UsageError(Exception):
@@ -200,6 +200,7 @@ class Settings:
     sandbox_python: Path | None = _setting(
         None, "Python that runs the code, with the packages it may import", lambda value: Path(value).expanduser()
     )
+    sandbox_image: str = _setting("understudy-kernel", "image of the containers in which docker or podman run the code")
     sandbox_timeout: float = _setting(60.0, "seconds that one call of the code interpreter may take", _positive(float))
     sandbox_memory: int = _setting(
         2 * _GIB, "memory of a session's processes together, their /tmp included", _size(128 * _MIB), metavar="SIZE"

@@ -98,6 +98,10 @@ def start_kernel(arguments: list[str]) -> None:
 def main() -> None:
     """Settle in, then become the canary, the builder of the font list or the kernel."""
     settings: dict[str, Any] = json.loads(os.environ.pop("UNDERSTUDY_BOOT"))
+    if settings.get("keeper"):
+        seccomp = neighbour("seccomp")
+        seccomp.load(seccomp.assemble())
+        neighbour("keeper").part(settings["role"])
     if settings["uid"] is not None:
         become(settings["uid"])
     limit(settings["limits"])
