@@ -9,18 +9,20 @@ from pathlib import Path
 from .bubblewrap import Bubblewrap
 from .container import Container
 from .errors import SandboxUnavailable
+from .gateway import Gateway
 from .interpreter import Interpreter
 from .jail import Jail
 from .limits import SandboxLimits
 from .unsafe_local import UnsafeLocal
-from .wall import Wall, WallOptions
+from .wall import Boundary, Wall, WallOptions
 
 OTHERWISE = "Or accept --sandbox unsafe-local for code you trust."
 OFF = "The code interpreter is switched off: start the server with --sandbox auto."
 
-MAKERS: dict[str, Callable[[WallOptions], Wall]] = {
+MAKERS: dict[str, Callable[[WallOptions], Boundary]] = {
     "bubblewrap": lambda _: Bubblewrap(),
     "docker": lambda options: Container(options.image),
+    "gateway": lambda options: Gateway(options.url, options.token),
     "unsafe-local": lambda _: UnsafeLocal(),
 }
 """The walls by name; each is found out, and refused, when it is made."""

@@ -15,12 +15,11 @@ from .errors import SandboxUnavailable
 from .files import SessionFiles
 from .folders import RunFolders, delete_tree
 from .interpreter import Interpreter
-from .jail import DATA, Jail, uid_of
+from .jail import Jail, uid_of
 from .limits import SandboxLimits
 from .probe import LADDER, MAKERS, OFF, OTHERWISE, WALLS, Verdict, build_fonts, release_canary
 from .session import KernelSession
-from .transcript import Names
-from .wall import Wall, WallOptions
+from .wall import Boundary, Wall, WallOptions
 from .watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ class Sandbox:
         self._lock = anyio.Lock()
         self._verdict: Verdict | None = None
         self._interpreter: Interpreter | None = None
-        self._wall: Wall | None = None
+        self._wall: Boundary | None = None
         self._folders: RunFolders | None = None
         self._context: zmq.asyncio.Context | None = None
         # A session exists while somebody holds it or while its kernel lives, so a key never has two.
@@ -95,11 +94,11 @@ class Sandbox:
                 return Verdict(name, self._wall.warning)
         return Verdict(None, " ".join((*refused, OTHERWISE)))
 
-    def _build(self, make: Callable[[WallOptions], Wall]) -> tuple[Wall, Interpreter]:
+    def _build(self, make: Callable[[WallOptions], Boundary]) -> tuple[Boundary, Interpreter]:
         """A wall that held when it was tried, and the Python behind it."""
         wall = make(self._options)
         interpreter = wall.inspect(self._python)
-        if wall.warning is None:
+        if isinstance(wall, Wall) and wall.warning is None:
             run = self._run_folder()
             try:
                 release_canary(wall, interpreter, self._limits, run, uid_of(_CANARY))
@@ -122,7 +121,7 @@ class Sandbox:
             fresh.write_bytes(fonts.content)
             fresh.rename(folder / fonts.name)
 
-    def _fonts_folder(self, wall: Wall, interpreter: Interpreter) -> Path | None:
+    def _fonts_folder(self, wall: Boundary, interpreter: Interpreter) -> Path | None:
         """Where matplotlib's list of fonts is kept; one per wall, Python and version."""
         if interpreter.matplotlib is None:
             return None
@@ -154,7 +153,6 @@ class Sandbox:
         return KernelSession(
             files,
             self._limits,
-            self._names(files),
             start=functools.partial(self._start_kernel, key, files),
             on_call=self._watchdog.wake,
             on_end=functools.partial(self._forget, key),
@@ -165,16 +163,8 @@ class Sandbox:
         folder = hashlib.sha256(key.encode()).hexdigest()[:24]
         return SessionFiles(self._root / folder, uid_of(folder), self._limits)
 
-    def _names(self, files: SessionFiles) -> Names:
-        assert self._interpreter is not None
-        assert self._wall is not None
-        roots = sorted(map(str, self._interpreter.roots), key=len, reverse=True)
-        everywhere = {} if self._wall.rooted else {str(files.data): DATA}
-        return Names(everywhere, {root: "/opt/python" for root in roots if root != "/usr"})
-
     async def _start_kernel(self, key: str, files: SessionFiles, session: KernelSession) -> "Kernel":
         from .channels import make_context
-        from .kernel import Kernel
 
         self._check_open()
         await self._make_room()
@@ -183,7 +173,7 @@ class Sandbox:
         assert self._wall is not None
         self._starting += 1
         try:
-            kernel = await Kernel.start(self._wall, self._jail(files), self._context)
+            kernel = await self._wall.start(self._jail(files), self._context)
         finally:
             self._starting -= 1
         self._live[key] = session

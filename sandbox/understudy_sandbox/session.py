@@ -11,7 +11,7 @@ from .excess import KILLED, told, told_deleted
 from .files import SessionFiles, Snapshot
 from .limits import SandboxLimits
 from .outputs import ExecResult, Status
-from .transcript import Names, OnOutput, Transcript
+from .transcript import OnOutput, Transcript
 
 if TYPE_CHECKING:
     from .call import Call
@@ -29,7 +29,6 @@ class KernelSession:
         self,
         files: SessionFiles,
         limits: SandboxLimits,
-        names: Names,
         *,
         start: StartKernel,
         on_call: Callable[[], None],
@@ -37,7 +36,6 @@ class KernelSession:
     ) -> None:
         self.files = files
         self._limits = limits
-        self._names = names
         self._start = start
         self._on_call = on_call
         self._on_end = on_end
@@ -83,13 +81,14 @@ class KernelSession:
     async def _execute(self, code: str, on_output: OnOutput) -> ExecResult:
         from .call import Call
 
-        transcript = Transcript(self._limits, on_output, self._names)
+        transcript = Transcript(self._limits, on_output)
         before = await self._settle_files(transcript)
         kernel = await self._ready(transcript)
+        transcript.names = kernel.names
         self._on_call()
         call = Call(kernel, transcript, self._limits)
         try:
-            status = await call.run(self._translate(code))
+            status = await call.run(kernel.names.translate(code), self.files)
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await self._abandon(call)
@@ -114,13 +113,14 @@ class KernelSession:
         if call.kernel_lost:
             await self._end_kernel()
         after = await self._snapshot()
-        excess = self.files.excess(after)
+        here = self.files.excess(after)
+        excess = call.excess or here
         if excess is not None and status not in KILLED.values():
             # The watchdog had no time to see it; what happens must not depend on that.
             status, transcript.notes = KILLED[excess], [told(excess, self._limits)]
             await self._end_kernel()
         if status in (KILLED["disk"], KILLED["files"]):
-            deleted = await anyio.to_thread.run_sync(self.files.shrink, before) if excess else ()
+            deleted = await anyio.to_thread.run_sync(self.files.shrink, before) if here else ()
             transcript.notes.append(told_deleted(deleted))
             after = await self._snapshot()
         await transcript.close()
@@ -145,12 +145,6 @@ class KernelSession:
 
     async def _snapshot(self) -> Snapshot:
         return await anyio.to_thread.run_sync(self.files.snapshot)
-
-    def _translate(self, code: str) -> str:
-        # Without a wall there is no /mnt/data; the code is made to mean the folder that stands for it.
-        for path, name in self._names.everywhere.items():
-            code = code.replace(name, path)
-        return code
 
     async def _end_kernel(self) -> None:
         kernel, self._kernel = self._kernel, None

@@ -10,13 +10,19 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from .errors import SandboxUnavailable
 from .excess import Excess
 from .inside.seccomp import ARCHITECTURES
 from .interpreter import Interpreter, inspect
-from .jail import Jail
+from .jail import DATA, Jail
+from .transcript import Names
+
+if TYPE_CHECKING:
+    import zmq.asyncio
+
+    from .kernel import Kernel
 
 _MESSAGES = (
     (
@@ -52,14 +58,31 @@ class WallOptions:
 
     image: str = "understudy-kernel"
     """The image of the containers."""
+    url: str | None = None
+    """The Jupyter gateway's."""
+    token: str | None = None
+    """What it is shown."""
 
 
-class Wall(ABC):
-    """One way to run a jail apart from the host; making one raises SandboxUnavailable where it cannot be."""
+class Boundary(ABC):
+    """What stands between the code and this host; making one raises SandboxUnavailable where it cannot be."""
 
     name: ClassVar[str]
-    warning: ClassVar[str | None] = None
+    warning: str | None = None
     """What its users must know, if it is less than a wall."""
+
+    @abstractmethod
+    def inspect(self, python: Path | None) -> Interpreter:
+        """The Python that runs behind it, the server's own if None; raises SandboxUnavailable where that cannot be."""
+
+    @abstractmethod
+    async def start(self, jail: Jail, context: "zmq.asyncio.Context") -> "Kernel":
+        """Start a kernel; raises SandboxUnavailable."""
+
+
+class Wall(Boundary):
+    """One way to run a jail on this host, and yet apart from it."""
+
     rooted: ClassVar[bool] = True
     """Whether a jail has a root of its own, where our folders have other names."""
     scratch: ClassVar[tuple[str, ...]] = ()
@@ -76,8 +99,20 @@ class Wall(ABC):
         """Kill everything behind the wall, without waiting; the process is what was started."""
 
     def inspect(self, python: Path | None) -> Interpreter:
-        """The Python that runs behind it, the server's own if None; raises SandboxUnavailable where that cannot be."""
+        """One of this host."""
         return inspect(python)
+
+    async def start(self, jail: Jail, context: "zmq.asyncio.Context") -> "Kernel":
+        """Start a kernel in the jail."""
+        from .kernel import JailedKernel
+
+        return await JailedKernel.start(self, jail, context)
+
+    def names(self, jail: Jail) -> Names:
+        """How the paths of a jail are to be called."""
+        roots = sorted(map(str, jail.interpreter.roots), key=len, reverse=True)
+        everywhere = {} if self.rooted else {str(jail.data): DATA}
+        return Names(everywhere, {root: "/opt/python" for root in roots if root != "/usr"})
 
     def top(self, process: subprocess.Popen[bytes], sockets: Path) -> int:  # noqa: ARG002
         """The process above all others of a jail whose kernel listens; 0 where it cannot be known."""

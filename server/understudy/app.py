@@ -143,7 +143,7 @@ def make_sandbox(settings: Settings, root: Path) -> Sandbox:
         idle=settings.sandbox_idle,
         sessions=settings.sandbox_sessions,
     )
-    options = WallOptions(image=settings.sandbox_image)
+    options = WallOptions(settings.sandbox_image, settings.sandbox_url, settings.sandbox_token)
     return Sandbox(wall=settings.sandbox, root=root, python=settings.sandbox_python, limits=limits, options=options)
 
 
