@@ -10,6 +10,7 @@ from .outputs import ExecResult, Image, Logs, Output
 from .probe import WALLS, Verdict
 from .sandbox import Sandbox
 from .session import KernelSession
+from .wall import WallOptions
 
 __all__ = [
     "WALLS",
@@ -22,5 +23,6 @@ __all__ = [
     "SandboxLimits",
     "SandboxUnavailable",
     "Verdict",
+    "WallOptions",
     "plain_name",
 ]

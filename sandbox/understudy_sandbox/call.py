@@ -6,7 +6,8 @@ from typing import Any
 import anyio
 
 from .channels import Message, ProtocolError
-from .excess import KILLED, told
+from .excess import KILLED, Excess, told
+from .files import SessionFiles
 from .kernel import Kernel, is_idle
 from .limits import MIB, SandboxLimits
 from .outputs import Status
@@ -39,12 +40,18 @@ class Call:
         self._idle = False
         self.kernel_lost = False
         """Whether the kernel is dead, or must not be used again."""
+        self.excess: Excess | None = None
+        """The limit that the files are beyond, where only the kernel has them."""
 
-    async def run(self, code: str) -> Status:
-        """Run the code to its end or to a limit."""
+    async def run(self, code: str, files: SessionFiles) -> Status:
+        """Run the code on the session's files, to its end or to a limit."""
         try:
+            if courier := self._kernel.courier:
+                await courier.send(files)
             self._request = self._channels.execute(code)
             status = await self._until_done()
+            if courier and not self.kernel_lost:
+                self.excess = await courier.receive(files)
         except ProtocolError:
             status = self._lose("died" if await self._ends_soon() else "protocol_error")
         await self._transcript.flush()

@@ -8,6 +8,7 @@ the kernel.
 import json
 import secrets
 import stat
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,12 +42,53 @@ class Message:
     size: int
 
 
+def message_of(channel: str, raw: Any, size: int) -> Message:
+    """A message of the kernel, from what it sent; any error if that is none."""
+    kind, content = raw["header"]["msg_type"], raw["content"]
+    parent = raw["parent_header"].get("msg_id", "")
+    if not (isinstance(kind, str) and isinstance(parent, str) and isinstance(content, dict)):
+        raise TypeError("wrong types in a message")
+    return Message(channel, kind, parent, content, size)
+
+
+def execute_request(code: str, silent: bool, expressions: dict[str, str] | None = None) -> dict[str, Any]:
+    """The content of a request to run code, and then to answer with the values of expressions."""
+    return {
+        "code": code,
+        "silent": silent,
+        "store_history": not silent,
+        "user_expressions": expressions or {},
+        "allow_stdin": False,
+        "stop_on_error": True,
+    }
+
+
 def make_context() -> zmq.asyncio.Context:
     """The one context that all sessions share."""
     return zmq.asyncio.Context()
 
 
-class Channels:
+class Wires(ABC):
+    """What carries a session's requests to its kernel, and the answers back."""
+
+    @abstractmethod
+    def execute(self, code: str, *, silent: bool = False) -> str:
+        """Ask for code to be run; the request's id."""
+
+    @abstractmethod
+    def interrupt(self) -> str:
+        """Ask for a KeyboardInterrupt, over the channel that is read while code runs; the request's id."""
+
+    @abstractmethod
+    async def wait(self, seconds: float) -> None:
+        """Wait until something has arrived."""
+
+    @abstractmethod
+    def receive(self) -> list[Message]:
+        """What has arrived; ProtocolError when the wire broke."""
+
+
+class Channels(Wires):
     """The sockets of one kernel, made before it starts and connected once it listens."""
 
     def __init__(self, context: zmq.asyncio.Context, folder: Path, limits: SandboxLimits) -> None:
@@ -99,15 +141,7 @@ class Channels:
 
     def execute(self, code: str, *, silent: bool = False) -> str:
         """Ask for code to be run; the request's id."""
-        content = {
-            "code": code,
-            "silent": silent,
-            "store_history": not silent,
-            "user_expressions": {},
-            "allow_stdin": False,
-            "stop_on_error": True,
-        }
-        return self._send("shell", "execute_request", content)
+        return self._send("shell", "execute_request", execute_request(code, silent))
 
     def interrupt(self) -> str:
         """Ask for a KeyboardInterrupt, over the channel that is read while code runs; the request's id."""
@@ -151,14 +185,9 @@ class Channels:
     def _parse(self, channel: str, frames: list[bytes]) -> Message:
         try:
             parts = self._session.feed_identities(frames)[1]
-            raw = self._session.deserialize(parts)
-            kind, content = raw["header"]["msg_type"], raw["content"]
-            parent = raw["parent_header"].get("msg_id", "")
-            if not (isinstance(kind, str) and isinstance(parent, str) and isinstance(content, dict)):
-                raise TypeError("wrong types in a message")
+            return message_of(channel, self._session.deserialize(parts), sum(map(len, frames)))
         except Exception as error:
             raise ProtocolError(f"unreadable message: {error}") from error
-        return Message(channel, kind, parent, content, sum(map(len, frames)))
 
     def _check_connections(self) -> None:
         for monitor in self._monitors:

@@ -165,9 +165,10 @@ class SessionFiles:
         """The limit that a snapshot, and further bytes that it does not show, go beyond."""
         if not snapshot.complete:
             return "files"
-        return "disk" if snapshot.size + hidden > self._limits.disk + self._given() else None
+        return "disk" if snapshot.size + hidden > self._limits.disk + self.given else None
 
-    def _given(self) -> int:
+    @property
+    def given(self) -> int:
         """Bytes of the files that were copied in; they do not count as the code's."""
         return sum(mark[1] for mark in self._read_ledger().values())
 

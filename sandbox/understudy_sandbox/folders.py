@@ -49,13 +49,14 @@ def sweep(base: Path) -> None:
     """Delete what servers that were killed left behind."""
     for path in base.glob(f"{PREFIX}*"):
         try:
-            if _abandoned(path):
+            if abandoned(path):
                 delete_tree(path)
         except OSError:
             continue
 
 
-def _abandoned(path: Path) -> bool:
+def abandoned(path: Path) -> bool:
+    """Whether this is a folder of a sandbox that lives no more."""
     info = path.lstat()
     if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.geteuid():
         return False

@@ -21,7 +21,7 @@ from .jail import uid_of
 from .limits import SandboxLimits
 
 if TYPE_CHECKING:
-    from .kernel import Kernel
+    from .kernel import JailedKernel
 
 log = logging.getLogger("understudy")
 
@@ -32,7 +32,7 @@ _IMPORTED = ("pandas", "matplotlib.pyplot", "matplotlib_inline.backend_inline")
 class WarmJail:
     """A kernel that nobody has used, and its folder."""
 
-    kernel: "Kernel"
+    kernel: "JailedKernel"
     files: SessionFiles
     since: float = field(default_factory=time.monotonic)
     busy: ClassVar[bool] = False
@@ -50,7 +50,7 @@ class WarmPool:
         self,
         root: Path,
         limits: SandboxLimits,
-        start: Callable[[SessionFiles], Awaitable["Kernel"]],
+        start: Callable[[SessionFiles], Awaitable["JailedKernel"]],
         has_room: Callable[[], bool],
     ) -> None:
         self._root = root
@@ -79,7 +79,7 @@ class WarmPool:
         self._not_before = max(self._not_before, time.monotonic() + seconds)
         self._wanted.set()
 
-    def take(self, path: Path) -> "Kernel | None":
+    def take(self, path: Path) -> "JailedKernel | None":
         """The kernel of a jail whose folder is now `path`, where nothing was; None where no jail waits."""
         for jail in self._jails:
             if jail.sound:

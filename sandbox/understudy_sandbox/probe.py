@@ -6,22 +6,26 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from .bubblewrap import Bubblewrap
+from .container import Container
 from .errors import SandboxUnavailable
+from .gateway import Gateway
 from .jail import DATA, Jail
 from .landlock import Landlock
 from .unsafe_local import UnsafeLocal
-from .wall import Wall
+from .wall import Boundary, Wall, WallOptions
 
 OTHERWISE = "Or accept --sandbox unsafe-local for code you trust."
 OFF = "The code interpreter is switched off: start the server with --sandbox auto."
 
-MAKERS: dict[str, Callable[[], Wall]] = {
-    "bubblewrap": Bubblewrap,
-    "landlock": Landlock,
-    "unsafe-local": UnsafeLocal,
+MAKERS: dict[str, Callable[[WallOptions], Boundary]] = {
+    "bubblewrap": lambda _: Bubblewrap(),
+    "docker": lambda options: Container(options.image),
+    "landlock": lambda _: Landlock(),
+    "gateway": lambda options: Gateway(options.url, options.token),
+    "unsafe-local": lambda _: UnsafeLocal(),
 }
 """The walls by name; each is found out, and refused, when it is made."""
-LADDER = ("bubblewrap", "landlock")
+LADDER = ("bubblewrap", "docker", "landlock")
 """What `auto` tries, the strongest first."""
 WALLS = ("auto", *MAKERS, "off")
 

@@ -14,6 +14,7 @@ import anyio
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
+from .excess import Excess
 from .jail import Jail
 from .wall import Wall
 
@@ -48,7 +49,7 @@ class WalledProvisioner(LocalProvisioner):
                 cwd=command.folder,
                 pass_fds=command.pass_fds,
                 start_new_session=True,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE if command.leash else subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
             )
@@ -67,6 +68,17 @@ class WalledProvisioner(LocalProvisioner):
                 self.stderr = (self.stderr + chunk)[-_KEPT_STDERR:]
         return self._process.poll() is None
 
+    @property
+    def limit(self) -> Excess | None:
+        """The limit that ended it, if that can be told."""
+        status = None if self.process is None else self._process.poll()
+        return None if status is None else self._wall.limit(status)
+
+    @property
+    def top(self) -> int:
+        """The process above all others of the jail; 0 where that is not known."""
+        return self._wall.top(self._process, self._jail.sockets)
+
     def end(self) -> None:
         """Kill everything behind the wall, without waiting."""
         self._wall.end(self._process)
@@ -79,4 +91,6 @@ class WalledProvisioner(LocalProvisioner):
             await anyio.sleep(_MOMENT)
         if self.process is not None:
             self._stderr.close()
+            if self._process.stdin is not None:
+                self._process.stdin.close()
             self.process = None

@@ -16,20 +16,19 @@ import anyio
 from .errors import SandboxUnavailable
 from .files import SessionFiles
 from .folders import RunFolders, delete_tree, short_base, sweep
-from .interpreter import Interpreter, inspect
-from .jail import DATA, Jail, owner_of, uid_of
+from .interpreter import Interpreter
+from .jail import Jail, owner_of, uid_of
 from .limits import SandboxLimits
 from .pool import WarmPool
 from .probe import LADDER, MAKERS, OFF, OTHERWISE, WALLS, Verdict, build_fonts, release_canary
 from .session import KernelSession
-from .transcript import Names
-from .wall import Wall
+from .wall import Boundary, Wall, WallOptions
 from .watchdog import Watchdog
 
 if TYPE_CHECKING:
     import zmq.asyncio
 
-    from .kernel import Kernel
+    from .kernel import JailedKernel, Kernel
 
 log = logging.getLogger("understudy")
 
@@ -43,7 +42,13 @@ class Sandbox:
     """Hands out sessions; everything that it starts ends with `aclose`."""
 
     def __init__(
-        self, *, wall: str = "auto", root: Path, python: Path | None = None, limits: SandboxLimits | None = None
+        self,
+        *,
+        wall: str = "auto",
+        root: Path,
+        python: Path | None = None,
+        limits: SandboxLimits | None = None,
+        options: WallOptions | None = None,
     ) -> None:
         if wall not in WALLS:
             raise ValueError(f"no such wall: {wall!r}; there are {', '.join(WALLS)}")
@@ -51,17 +56,18 @@ class Sandbox:
         self._root = root.absolute()
         self._python = python
         self._limits = limits or SandboxLimits()
+        self._options = options or WallOptions()
         self._lock = anyio.Lock()
         self._verdict: Verdict | None = None
         self._interpreter: Interpreter | None = None
-        self._wall: Wall | None = None
+        self._wall: Boundary | None = None
         self._folders: RunFolders | None = None
         self._context: zmq.asyncio.Context | None = None
         # A session exists while somebody holds it or while its kernel lives, so a key never has two.
         self._sessions: WeakValueDictionary[str, KernelSession] = WeakValueDictionary()
         self._live: dict[str, KernelSession] = {}
         self._starting = 0
-        self._pool = WarmPool(self._root, self._limits, self._launch, self._has_room)
+        self._pool = WarmPool(self._root, self._limits, self._launch_early, self._has_room)
         self._watchdog = Watchdog(self._limits, lambda: (*self._live.values(), *self._pool.jails))
         self._closed = False
 
@@ -78,32 +84,32 @@ class Sandbox:
         try:
             self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
             sweep(self._root)
-            self._interpreter = inspect(self._python)
-            return self._choose(self._interpreter)
+            return self._choose()
         except SandboxUnavailable as error:
             return Verdict(None, str(error))
         except OSError as error:
             return Verdict(None, f"The code interpreter cannot prepare its folders ({error}): make them writable.")
 
-    def _choose(self, interpreter: Interpreter) -> Verdict:
-        refused = []
+    def _choose(self) -> Verdict:
+        refused: dict[str, None] = {}
         for name in LADDER if self._wanted == "auto" else (self._wanted,):
             try:
-                self._wall = self._build(MAKERS[name], interpreter)
+                self._wall, self._interpreter = self._build(MAKERS[name])
             except SandboxUnavailable as error:
-                refused.append(str(error))
+                refused[str(error)] = None
             else:
                 return Verdict(name, self._wall.warning)
         return Verdict(None, " ".join((*refused, OTHERWISE)))
 
-    def _build(self, make: Callable[[], Wall], interpreter: Interpreter) -> Wall:
-        """A wall that held when it was tried."""
-        wall = make()
-        if wall.warning is None:
+    def _build(self, make: Callable[[WallOptions], Boundary]) -> tuple[Boundary, Interpreter]:
+        """A wall that held when it was tried, and the Python behind it."""
+        wall = make(self._options)
+        interpreter = wall.inspect(self._python)
+        if isinstance(wall, Wall) and wall.warning is None:
             with self._passing_jail(interpreter) as jail:
                 release_canary(wall, jail)
             self._prepare_fonts(wall, interpreter)
-        return wall
+        return wall, interpreter
 
     @contextmanager
     def _passing_jail(self, interpreter: Interpreter) -> Iterator[Jail]:
@@ -119,7 +125,7 @@ class Sandbox:
             files.delete()
 
     def _prepare_fonts(self, wall: Wall, interpreter: Interpreter) -> None:
-        folder = self._fonts_folder(interpreter)
+        folder = self._fonts_folder(wall, interpreter)
         if folder is None or any(folder.iterdir()):
             return
         with self._passing_jail(interpreter) as jail:
@@ -129,11 +135,11 @@ class Sandbox:
             fresh.write_bytes(fonts.content)
             fresh.rename(folder / fonts.name)
 
-    def _fonts_folder(self, interpreter: Interpreter) -> Path | None:
-        """Where matplotlib's list of fonts is kept; one per Python and version."""
+    def _fonts_folder(self, wall: Boundary, interpreter: Interpreter) -> Path | None:
+        """Where matplotlib's list of fonts is kept; one per wall, Python and version."""
         if interpreter.matplotlib is None:
             return None
-        named = f"{interpreter.executable} {interpreter.matplotlib}"
+        named = f"{wall.name} {interpreter.executable} {interpreter.matplotlib}"
         folder = self._root / "fonts" / hashlib.sha256(named.encode()).hexdigest()[:16]
         folder.mkdir(parents=True, exist_ok=True)
         return folder
@@ -173,7 +179,6 @@ class Sandbox:
         session = KernelSession(
             files,
             self._limits,
-            self._names(files),
             start=functools.partial(self._start_kernel, key, files),
             on_call=self._watchdog.wake,
             on_end=functools.partial(self._forget, key),
@@ -194,13 +199,6 @@ class Sandbox:
             uid = owner_of(path / "data") or uid
         return SessionFiles(path, uid, self._limits)
 
-    def _names(self, files: SessionFiles) -> Names:
-        assert self._interpreter is not None
-        assert self._wall is not None
-        roots = sorted(map(str, self._interpreter.roots), key=len, reverse=True)
-        everywhere = {} if self._wall.rooted else {str(files.data): DATA}
-        return Names(everywhere, {root: "/opt/python" for root in roots if root != "/usr"})
-
     async def _start_kernel(self, key: str, files: SessionFiles, session: KernelSession) -> "Kernel":
         await self._make_room()
         self._starting += 1
@@ -213,13 +211,19 @@ class Sandbox:
 
     async def _launch(self, files: SessionFiles) -> "Kernel":
         from .channels import make_context
-        from .kernel import Kernel
 
         self._check_open()
         if self._context is None:
             self._context = make_context()
         assert self._wall is not None
-        return await Kernel.start(self._wall, self._jail(files), self._context)
+        return await self._wall.start(self._jail(files), self._context)
+
+    async def _launch_early(self, files: SessionFiles) -> "JailedKernel":
+        from .kernel import JailedKernel
+
+        kernel = await self._launch(files)
+        assert isinstance(kernel, JailedKernel)
+        return kernel
 
     def _has_room(self) -> bool:
         return not self._closed and self._kernels < self._limits.sessions
@@ -230,7 +234,8 @@ class Sandbox:
 
     def _jail(self, files: SessionFiles) -> Jail:
         assert self._interpreter is not None
-        fonts = self._fonts_folder(self._interpreter)
+        assert self._wall is not None
+        fonts = self._fonts_folder(self._wall, self._interpreter)
         return Jail(self._interpreter, self._limits, self._run_folder(), files.data, files.uid, fonts=fonts)
 
     def _forget(self, key: str) -> None:
@@ -258,7 +263,7 @@ class Sandbox:
 
     async def _keep_warm(self) -> None:
         await self.probe()
-        if self._wall is not None and self._wall.follows:
+        if isinstance(self._wall, Wall) and self._wall.follows:
             await self._pool.run()
 
     async def _sweep(self) -> None:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -12,7 +11,7 @@ from .excess import KILLED, told, told_deleted
 from .files import SessionFiles, Snapshot
 from .limits import SandboxLimits
 from .outputs import ExecResult, Status
-from .transcript import Names, OnOutput, Transcript
+from .transcript import OnOutput, Transcript
 
 if TYPE_CHECKING:
     from .call import Call
@@ -30,7 +29,6 @@ class KernelSession:
         self,
         files: SessionFiles,
         limits: SandboxLimits,
-        names: Names,
         *,
         start: StartKernel,
         on_call: Callable[[], None],
@@ -39,7 +37,6 @@ class KernelSession:
     ) -> None:
         self.files = files
         self._limits = limits
-        self._names = names
         self._start = start
         self._on_call = on_call
         self._on_end = on_end
@@ -85,15 +82,14 @@ class KernelSession:
     async def _execute(self, code: str, on_output: OnOutput) -> ExecResult:
         from .call import Call
 
-        transcript = Transcript(self._limits, on_output, self._names)
+        transcript = Transcript(self._limits, on_output)
         before = await self._settle_files(transcript)
         kernel = await self._ready(transcript)
-        # Without a root of its own there is no /mnt/data; the code is made to mean the folder that stands for it.
-        transcript.names = names = replace(self._names, everywhere={**self._names.everywhere, **kernel.names})
+        transcript.names = kernel.names
         self._on_call()
         call = Call(kernel, transcript, self._limits)
         try:
-            status = await call.run(names.translate(code))
+            status = await call.run(kernel.names.translate(code), self.files)
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await self._abandon(call)
@@ -117,13 +113,14 @@ class KernelSession:
         if call.kernel_lost:
             await self._end_kernel()
         after = await self._snapshot()
-        excess = self.files.excess(after)
+        here = self.files.excess(after)
+        excess = call.excess or here
         if excess is not None and status not in KILLED.values():
             # The watchdog had no time to see it; what happens must not depend on that.
             status, transcript.notes = KILLED[excess], [told(excess, self._limits)]
             await self._end_kernel()
         if status in (KILLED["disk"], KILLED["files"]):
-            deleted = await anyio.to_thread.run_sync(self.files.shrink, before) if excess else ()
+            deleted = await anyio.to_thread.run_sync(self.files.shrink, before) if here else ()
             transcript.notes.append(told_deleted(deleted))
             after = await self._snapshot()
         await transcript.close()

@@ -50,10 +50,10 @@ class Names:
 class Transcript:
     """The outputs of one call in their order."""
 
-    def __init__(self, limits: SandboxLimits, on_output: OnOutput, names: Names) -> None:
+    def __init__(self, limits: SandboxLimits, on_output: OnOutput) -> None:
         self._limits = limits
         self._on_output = on_output
-        self.names = names
+        self.names = Names()
         self._outputs: list[Output] = []
         self._pending: list[str] = []
         self._pending_since = 0.0

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 from fastapi import FastAPI
 from sqlmodel import Session, col, select
@@ -45,7 +46,7 @@ from understudy.services import Services
 from understudy.settings import Settings
 from understudy.supervisor import Supervisor
 from understudy.vector_search import VectorSearch
-from understudy_sandbox import Sandbox, SandboxLimits
+from understudy_sandbox import Sandbox, SandboxLimits, WallOptions
 
 log = logging.getLogger("understudy")
 _SWEEP_SECONDS = 1.0
@@ -96,7 +97,7 @@ async def _open(settings: Settings, chat_model: ChatModel, stack: AsyncExitStack
     database.migrate()
     storage = FileStorage(settings.data_dir)
     stack.push_async_callback(chat_model.aclose)
-    sandbox = _sandbox(settings)
+    sandbox = make_sandbox(settings, settings.data_dir / "sandbox")
     stack.push_async_callback(sandbox.aclose)
     supervisor = Supervisor()
     retrieval = RetrievalFolder(settings, supervisor)
@@ -131,7 +132,8 @@ async def _open(settings: Settings, chat_model: ChatModel, stack: AsyncExitStack
     return services
 
 
-def _sandbox(settings: Settings) -> Sandbox:
+def make_sandbox(settings: Settings, root: Path) -> Sandbox:
+    """The sandbox as the settings want it, its files in `root`."""
     limits = SandboxLimits(
         timeout=settings.sandbox_timeout,
         memory=settings.sandbox_memory,
@@ -142,9 +144,8 @@ def _sandbox(settings: Settings) -> Sandbox:
         sessions=settings.sandbox_sessions,
         warm=settings.sandbox_warm,
     )
-    return Sandbox(
-        wall=settings.sandbox, root=settings.data_dir / "sandbox", python=settings.sandbox_python, limits=limits
-    )
+    options = WallOptions(settings.sandbox_image, settings.sandbox_url, settings.sandbox_token)
+    return Sandbox(wall=settings.sandbox, root=root, python=settings.sandbox_python, limits=limits, options=options)
 
 
 async def _resume(services: Services) -> None:

@@ -26,7 +26,8 @@ KNOWN_UPSTREAMS = {
 }
 PASS_THROUGH = "pass-through"  # noqa: S105
 _KIB, _MIB, _GIB = 1024, 1024**2, 1024**3
-SANDBOXES = ("auto", "bubblewrap", "landlock", "unsafe-local", "off")
+_SECRET = ("upstream_key", "api_key", "database_url", "sandbox_url", "sandbox_token")
+SANDBOXES = ("auto", "bubblewrap", "docker", "landlock", "gateway", "unsafe-local", "off")
 
 
 class UsageError(Exception):
@@ -200,6 +201,9 @@ class Settings:
     sandbox_python: Path | None = _setting(
         None, "Python that runs the code, with the packages it may import", lambda value: Path(value).expanduser()
     )
+    sandbox_image: str = _setting("understudy-kernel", "image of the containers in which docker or podman run the code")
+    sandbox_url: str | None = _setting(None, "address of the Jupyter gateway that runs the code", _http_url)
+    sandbox_token: str | None = _setting(None, "its token", _key)
     sandbox_timeout: float = _setting(60.0, "seconds that one call of the code interpreter may take", _positive(float))
     sandbox_memory: int = _setting(
         2 * _GIB, "memory of a session's processes together, their /tmp included", _size(128 * _MIB), metavar="SIZE"
@@ -363,7 +367,7 @@ def _parse(one: Any, value: Any, source: str) -> Any:
         value = ",".join(texts)
         return tuple(about["parse"](text) for text in texts)
     except ValueError as error:
-        shown = "" if one.name in ("upstream_key", "api_key", "database_url") else f" {value!r}"
+        shown = "" if one.name in _SECRET else f" {value!r}"
         raise UsageError(f"{source}{shown}: {error}") from error
 
 
@@ -374,6 +378,8 @@ def _check(settings: Settings) -> None:
         )
     if settings.upstream_key and not settings.upstream:
         raise UsageError("--upstream-key needs --upstream")
+    if settings.sandbox == "gateway" and not settings.sandbox_url:
+        raise UsageError("--sandbox gateway needs --sandbox-url http://HOST:PORT")
     if settings.model and not settings.upstream:
         raise UsageError(f"--model {settings.model} needs --upstream URL: without one the offline model answers")
     if settings.embedder.startswith("upstream:") and not settings.upstream:

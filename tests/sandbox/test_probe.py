@@ -15,8 +15,8 @@ from .conftest import Caller
 pytestmark = pytest.mark.anyio
 
 
-async def verdict_of(root: Path, python: Path | None = None) -> Verdict:
-    sandbox = Sandbox(wall="bubblewrap", root=root, python=python)
+async def verdict_of(root: Path, python: Path | None = None, wall: str = "bubblewrap") -> Verdict:
+    sandbox = Sandbox(wall=wall, root=root, python=python)
     try:
         return await sandbox.probe()
     finally:
@@ -36,15 +36,16 @@ async def test_switched_off(tmp_path: Path) -> None:
 
 
 def test_an_unknown_wall_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="bubblewrap, landlock, unsafe-local"):
+    with pytest.raises(ValueError, match="bubblewrap, docker, landlock, gateway, unsafe-local"):
         Sandbox(wall="paper", root=tmp_path)
 
 
 async def test_bubblewrap_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    verdict = await verdict_of(tmp_path)
+    verdict = await verdict_of(tmp_path, wall="auto")
     assert verdict.wall is None
-    assert "apt-get install bubblewrap" in (verdict.hint or "")
+    for remedy in ("apt-get install bubblewrap", "Neither Docker nor Podman is installed", "unsafe-local"):
+        assert remedy in (verdict.hint or "")
 
 
 @pytest.fixture
@@ -107,6 +108,27 @@ async def test_bubblewrap_is_too_old(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setenv("VERSION", "0.6.1")
     assert "0.8 or newer" in ((await verdict_of(tmp_path)).hint or "")
+
+
+@pytest.mark.parametrize(
+    ("message", "remedy"),
+    [
+        ("Cannot connect to the Docker daemon at unix:///var/run/docker.sock.", "docker does not answer (Cannot"),
+        ("Error response from daemon: No such image: understudy-kernel:latest", "docker build -f docker/kernel"),
+        ("Error: inspecting object: understudy-kernel: image not known", "-t understudy-kernel ."),
+    ],
+)
+async def test_what_an_engine_says_is_explained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, message: str, remedy: str
+) -> None:
+    (tmp_path / "docker").write_text(f"#!/bin/sh\necho '{message}' >&2; exit 1\n")
+    (tmp_path / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert remedy in ((await verdict_of(tmp_path, wall="docker")).hint or "")
+
+
+async def test_the_gateways_address_is_missing(tmp_path: Path) -> None:
+    assert "--sandbox-url" in ((await verdict_of(tmp_path, wall="gateway")).hint or "")
 
 
 def test_the_canary_finds_this_process_unwalled(tmp_path: Path) -> None:

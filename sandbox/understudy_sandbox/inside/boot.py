@@ -110,6 +110,10 @@ def main() -> None:
     settings: dict[str, Any] = json.loads(os.environ.pop("UNDERSTUDY_BOOT"))
     if settings["landlock"] is not None:
         neighbour("reaper").divide(settings["landlock"], neighbour("landlock"), neighbour("seccomp"))
+    if settings.get("keeper"):
+        seccomp = neighbour("seccomp")
+        seccomp.load(seccomp.assemble())
+        neighbour("keeper").part(settings["role"])
     if settings["uid"] is not None:
         become(settings["uid"])
     limit(settings["limits"])
