@@ -1,6 +1,6 @@
 """Attacks that run until they end by themselves or a limit ends them: what they do, and what the model is told."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 GONE = "variables and imports are gone"
@@ -195,8 +195,9 @@ WIRES = {
         (UNREADABLE,),
     ),
     "sockets swapped for links": Attack(
-        "import os\ntry:\n for i in range(1, 6):\n  os.unlink(f'/run/k/s-{i}')\n"
-        "  os.symlink('{folder}/stream', f'/run/k/s-{i}')\nexcept OSError: pass\nos._exit(0)",
+        "import ipykernel.connect, os\nwires = os.path.dirname(ipykernel.connect.get_connection_file())\ntry:\n"
+        " for i in range(1, 6):\n  os.unlink(f'{wires}/s-{i}')\n  os.symlink('{folder}/stream', f'{wires}/s-{i}')\n"
+        "except OSError: pass\nos._exit(0)",
         (DIED,),
     ),
     "pip": Attack("!pip install colorama", ("There is no network",), "kept"),
@@ -205,3 +206,18 @@ WIRES = {
 
 CONTAINED = ENDS | MEMORIES | DISKS | FLOODS | WIRES
 """Against a server with little room."""
+
+BEHIND_LANDLOCK = {
+    "/tmp": replace(MEMORIES["/tmp"], told=(DISK,)),
+    "deleted in /tmp": replace(MEMORIES["deleted in /tmp"], told=(DISK,)),
+    **{
+        name: replace(MEMORIES[name], told=("PermissionError: [Errno 13]",), state="kept")
+        for name in ("/dev/shm", "more than /dev/shm holds")
+    },
+}
+"""Its /tmp is a folder on the disk, and /dev/shm is the host's."""
+
+
+def attack_on(wall: str, name: str) -> Attack:
+    """One of the attacks on a server with little room, and what must become of it behind a wall."""
+    return BEHIND_LANDLOCK.get(name, CONTAINED[name]) if wall == "landlock" else CONTAINED[name]

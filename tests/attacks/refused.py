@@ -1,4 +1,4 @@
-"""Attempts that a wall refuses at once: an expression each, and what must become of it.
+"""Attempts that a wall refuses at once: an expression each, and what must become of it behind bubblewrap.
 
 They are tried in one cell, each in a process of its own. The report of an attempt is the name of the error that refused
 it, or `got …` and what it got; the expectation names the reports that are right, between bars.
@@ -119,20 +119,21 @@ FILES: Attempts = {
     "/root": ("seen('/root/.bash*') + seen('/root/.profile') + seen('/root/.ssh')", "got []"),
     "/home": ("os.listdir('/home/') + os.listdir('/home/sandbox/..')", "got ['sandbox', 'sandbox']"),
     "/var": ("seen('/var/*')", "got []"),
-    "host's /tmp": ("seen('{folder}') + seen('/tmp/understudy-run-*')", "got []"),
+    "host's /tmp": ("seen('/tmp/traps-*') + seen('/tmp/understudy-run-*')", "got []"),
     "reading a file of the host": ("read('{folder}/canary')", "ENOENT"),
     "writing a file of the host": ("write('{folder}/canary')", "ENOENT"),
     "through the first process's root": ("read('/proc/1/root{folder}/canary')", "ENOENT"),
     "through its working folder": ("read('/proc/1/cwd/../..{folder}/canary')", "ENOENT"),
     "through a link": ("os.symlink('{folder}/canary', 'link') or read('link')", "ENOENT"),
     "the database": ("read('{data_dir}/understudy.db')", "ENOENT"),
+    "a neighbour's file": ("read('{theirs}')", "ENOENT"),
     "a neighbour's files": ("seen('{data_dir}/**/theirs') + seen('/mnt/**/theirs')", "got []"),
     "above /mnt/data": ("os.listdir('/mnt/data/..')", "got ['data']"),
     "/": ("create('/')", "EROFS"),
     "/usr": ("create('/usr/bin')", "EROFS"),
     "site-packages": ("create(os.path.dirname(os.path.dirname(__import__('numpy').__file__)))", "EROFS"),
     "the standard library": ("write(os.__file__)", "EACCES|EROFS"),
-    "the boot script": ("write('/run/boot/boot.py')", "EACCES|EROFS"),
+    "the boot script": ("write('{inside}/boot.py')", "EACCES|EROFS"),
     "/etc": ("create('/etc')", "EROFS"),
     "/dev": ("create('/dev')", "EROFS"),
     "/run": ("create('/run')", "EROFS"),
@@ -140,10 +141,9 @@ FILES: Attempts = {
     "/proc/sys": ("write('/proc/sys/vm/overcommit_memory')", "EACCES|EROFS"),
     "a character device": ("os.mknod('/tmp/device', 0o20666, os.makedev(1, 1))", "EPERM"),
     "a block device": ("os.mknod('/mnt/data/device', 0o60666, os.makedev(8, 0))", "EPERM"),
-    "disks": (
-        "seen('/dev/sd*') + seen('/dev/vd*') + seen('/dev/nvme*') + seen('/dev/mem') + seen('/dev/kmsg')",
-        "got []",
-    ),
+    "disks": ("seen('/dev/sd*') + seen('/dev/vd*') + seen('/dev/nvme*')", "got []"),
+    "memory of the machine": ("read('/dev/mem')", "EACCES|ENOENT"),
+    "messages of the kernel": ("os.open('/dev/kmsg', os.O_RDONLY | os.O_NONBLOCK)", "ENOENT"),
     "core_pattern": ("write('/proc/sys/kernel/core_pattern')", "EACCES|EROFS"),
     "modprobe": ("write('/proc/sys/kernel/modprobe')", "EACCES|ENOENT"),
     "sysrq": ("open('/proc/sysrq-trigger', 'wb')", "EACCES|ENOENT|EROFS"),
@@ -251,6 +251,7 @@ UNWALLED = (
     "reading a file of the host",
     "writing a file of the host",
     "the database",
+    "a neighbour's file",
     "a neighbour's files",
     "above /mnt/data",
     "/sys",
@@ -263,3 +264,32 @@ UNWALLED = (
     "message queues",
 )
 """Attempts that do no harm where they succeed, as they do without a wall."""
+
+REFUSING = {"ENOENT": "EACCES", "EROFS": "EACCES", "ESRCH": "EPERM", "ECONNREFUSED": "ENETUNREACH"}
+"""Landlock has no root, no processes and no network of its own: what bubblewrap leaves out, it refuses."""
+BEHIND_LANDLOCK = {
+    # of sockets there are streams of the family UNIX only, and nothing connects
+    "raw sockets": "ENETUNREACH",
+    "raw sockets over IPv6": "ENETUNREACH",
+    "host's UNIX socket": "EPERM",
+    "host's UNIX datagrams": "ENOTSUP|EOPNOTSUPP",
+    "host's abstract socket": "EPERM",
+    "docker.sock": "EPERM",
+    # the host's, if there is one
+    "/etc/passwd": "EACCES",
+    "/etc/machine-id": "EACCES|ENOENT",
+    "/home": "EACCES",
+    "above /mnt/data": "EACCES",
+    # devices are files that no rule lets anybody make, or open
+    "a character device": "EACCES",
+    "a block device": "EACCES",
+    "typing into a terminal": "EACCES",
+}
+
+
+def right(name: str, wall: str) -> list[str]:
+    """What an attempt may report behind a wall."""
+    reports = REFUSED[name][1]
+    if wall == "landlock":
+        reports = BEHIND_LANDLOCK.get(name, REFUSING.get(reports, reports))
+    return reports.split("|")

@@ -1,7 +1,7 @@
 """Where an attack may come from: a wall, and the user that the server behind it is.
 
-Tests that run as root start the server as an ordinary user too. What that user needs may lie in a private home (a
-Python of pyenv's under /root): then it sees those folders, and nothing else there, in a mount namespace of its own.
+Tests that run as root start the server as an ordinary user too. What other users need may lie in a private home (a
+Python of pyenv's under /root): then they see those folders, and nothing else there, in a mount namespace of their own.
 """
 
 import os
@@ -9,6 +9,9 @@ import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from understudy_sandbox.inside import landlock
+from understudy_sandbox.jail import INSIDE
 
 ROOT = Path(__file__).parents[2]
 _USER = 61_234
@@ -26,9 +29,23 @@ class Standing:
         return f"{self.wall} as {'root' if self.as_root else 'a user'}"
 
     @property
-    def possible(self) -> bool:
-        """Whether these tests can start such a server: only root can become somebody else."""
-        return os.geteuid() == 0 or not self.as_root
+    def obstacle(self) -> str | None:
+        """Why these tests cannot start such a server, if so."""
+        if self.as_root and os.geteuid() != 0:
+            return "only root can start a server as root"
+        if self.wall == "landlock" and not self.as_root and landlock.abi() < landlock.SCOPED_SINCE:
+            return "here landlock needs a server that is root"
+        return None
+
+    @property
+    def inside(self) -> str:
+        """Where the code would find the programs that start it."""
+        return "/run/boot" if self.wall == "bubblewrap" else str(INSIDE)
+
+    @property
+    def counted(self) -> bool:
+        """Whether the system refuses the code more processes, so that nobody has to end it."""
+        return self.wall == "bubblewrap" or self.as_root
 
     @property
     def steps_down(self) -> bool:
@@ -37,21 +54,22 @@ class Standing:
 
     def launcher(self) -> tuple[str, ...]:
         """What starts a command as the server's user."""
-        if not self.steps_down:
+        if os.geteuid() != 0 or (self.as_root and self.wall == "bubblewrap"):
             return ()
-        become = ("setpriv", "--reuid", str(_USER), "--regid", str(_USER), "--clear-groups")
+        become = ("setpriv", "--reuid", str(_USER), "--regid", str(_USER), "--clear-groups") if self.steps_down else ()
         shown = _show(_needed())
         if not shown:
             return become
         return ("unshare", "--mount", "sh", "-ec", f'{shown}\ncd {shlex.quote(str(ROOT))}\nexec "$@"', "sh", *become)
 
     def give(self, path: Path) -> None:
-        """Let the server's user own a folder."""
+        """Let the server's user own a folder, and a session's pass it."""
+        path.chmod(0o711)
         if self.steps_down:
             os.chown(path, _USER, _USER)
 
 
-STANDINGS = [Standing(wall, as_root) for wall in ("bubblewrap",) for as_root in (True, False)]
+STANDINGS = [Standing(wall, as_root) for wall in ("bubblewrap", "landlock") for as_root in (True, False)]
 FIRST = [standing for standing in STANDINGS if not standing.as_root]
 """What the usual run tries all attacks on; `make test-sandbox` has the rest."""
 REST = [standing for standing in STANDINGS if standing not in FIRST]

@@ -40,10 +40,13 @@ class Stronghold:
         self.standing = standing
         self._upstream = upstream
         self._folder = Path(tempfile.mkdtemp(prefix="stronghold-", dir="/tmp"))
+        data = self._folder / "data"
+        data.mkdir()
         standing.give(self._folder)
+        standing.give(data)
         flags = ("--upstream", upstream.url, "--sandbox", standing.wall, *limits)
         environ = {"HOME": str(self._folder), "OPENAI_API_KEY": "sk-canary"}
-        self.server = ServerProcess(self._folder / "data", *flags, environ=environ, launcher=standing.launcher())
+        self.server = ServerProcess(data, *flags, environ=environ, launcher=standing.launcher())
         self.client: OpenAI = official_client(self.server)
         # What notes the tests' requests gets ready with the first, which must not be several at once.
         self.client.models.list()
@@ -92,6 +95,11 @@ class Stronghold:
 def _left(outputs: list[Any]) -> tuple[str, int]:
     logs = "".join(output.logs for output in outputs if output.type == "logs")
     return logs, sum(output.type == "image" for output in outputs)
+
+
+def literally(code: str) -> str:
+    """The code with the host's /tmp in it, where a wall would take that for the jail's own."""
+    return code.replace("/tmp", r"/t\x6dp")
 
 
 def runs(word: str) -> bool:

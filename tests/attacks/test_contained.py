@@ -3,8 +3,8 @@
 import pytest
 
 from tests.attacks.conftest import Outcomes
-from tests.attacks.contained import CONTAINED, GONE, LOOPS, Attack
-from tests.attacks.standings import FIRST
+from tests.attacks.contained import CONTAINED, GONE, LOOPS, Attack, attack_on
+from tests.attacks.standings import FIRST, Standing
 from tests.attacks.stronghold import Outcome
 
 pytestmark = pytest.mark.parametrize("standing", FIRST, ids=str, indirect=True, scope="session")
@@ -24,8 +24,8 @@ def hold_to(attack: Attack, outcome: Outcome) -> None:
 
 
 @pytest.mark.parametrize("name", CONTAINED)
-def test_contained(contained: Outcomes, name: str) -> None:
-    hold_to(CONTAINED[name], contained[name].result())
+def test_contained(contained: Outcomes, standing: Standing, name: str) -> None:
+    hold_to(attack_on(standing.wall, name), contained[name].result())
 
 
 @pytest.mark.parametrize("name", LOOPS)

@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from openai import APIConnectionError
 
-from tests.attacks.contained import GONE
-from tests.attacks.stronghold import AFTER, Stronghold, ends, runs
+from tests.attacks.contained import GONE, Attack
+from tests.attacks.stronghold import AFTER, Stronghold, ends, literally, runs
+from tests.attacks.test_contained import hold_to
 from tests.attacks.traps import Traps
 
 PLANTED = """
@@ -44,13 +45,15 @@ if os.getpid() != me:
     os._exit(0)
 print(refused > 0)
 """
+COUNTED = Attack(BOMB, ("True\n",), "kept")
+WATCHED = Attack(BOMB, (f"The code ran more than 48 processes and threads and the interpreter was ended: {GONE}.",))
 
 
 def test_only_plain_files_are_returned(stronghold: Stronghold, traps: Traps) -> None:
     traps.reset()
     names = [name.format(canary=traps.canary) for name in MENTIONED]
     links = "".join(f"[{number}](sandbox:/mnt/data/{name}) " for number, name in enumerate(names))
-    code = PLANTED.format(canary=str(traps.canary))
+    code = literally(PLANTED.format(canary=str(traps.canary)))
     outcome = stronghold.attack(code, answer=f"{links} and [it](sandbox:/mnt/data/plain.txt)")
     assert outcome.after == "4 True\n"
     text = outcome.answer.content[0].text
@@ -89,8 +92,7 @@ def test_a_fork_bomb_stays_small_and_its_neighbour_works_on(stronghold: Strongho
         bomb = pool.submit(stronghold.attack, BOMB)
         while not bomb.done():
             answers.append(stronghold.logs(neighbour, AFTER))
-    assert bomb.result().logs == "True\n"
-    assert bomb.result().after == "4 True\n"
+    hold_to(COUNTED if stronghold.standing.counted else WATCHED, bomb.result())
     assert set(answers) == {"4 True\n"}
 
 
