@@ -42,6 +42,8 @@ class KernelSession:
         self._on_end = on_end
         self._lock = anyio.Lock()
         self._kernel = kernel
+        self._news: dict[str, None] = {}
+        """Sentences for the model that wait for a call that lives to tell them."""
         self.used_at = time.monotonic()
 
     @property
@@ -83,8 +85,8 @@ class KernelSession:
         from .call import Call
 
         transcript = Transcript(self._limits, on_output)
-        before = await self._settle_files(transcript)
-        kernel = await self._ready(transcript)
+        before = await self._settle_files()
+        kernel = await self._ready()
         transcript.names = kernel.names
         self._on_call()
         call = Call(kernel, transcript, self._limits)
@@ -96,18 +98,21 @@ class KernelSession:
             raise
         return await self._conclude(call, status, transcript, before)
 
-    async def _ready(self, transcript: Transcript) -> "Kernel":
+    async def _ready(self) -> "Kernel":
         """The kernel, perhaps a fresh one; the model is told when that lost something."""
         if self._kernel is not None and not self._kernel.running:
             if self._kernel.struck is not None:
-                transcript.notes.append("Between the calls: " + told(self._kernel.struck, self._limits))
+                self._tell("Between the calls: " + told(self._kernel.struck, self._limits))
             await self._end_kernel()
         if self._kernel is None:
             if self.files.had_kernel:
-                transcript.notes.append(LOST)
+                self._tell(LOST)
             self._kernel = await self._start(self)
         self.files.remember_kernel()
         return self._kernel
+
+    def _tell(self, sentence: str) -> None:
+        self._news[sentence] = None
 
     async def _conclude(self, call: "Call", status: Status, transcript: Transcript, before: Snapshot) -> ExecResult:
         if call.kernel_lost:
@@ -123,11 +128,13 @@ class KernelSession:
             deleted = await anyio.to_thread.run_sync(self.files.shrink, before) if here else ()
             transcript.notes.append(told_deleted(deleted))
             after = await self._snapshot()
+        transcript.notes = [*self._news, *transcript.notes]
         await transcript.close()
+        self._news.clear()
         note = " ".join(transcript.notes) or None
         return ExecResult(status, transcript.outputs, note, after.changed_since(before))
 
-    async def _settle_files(self, transcript: Transcript) -> Snapshot:
+    async def _settle_files(self) -> Snapshot:
         """The files before a call, brought within the limits if something filled them between the calls."""
         await anyio.to_thread.run_sync(self.files.make)
         before = await self._snapshot()
@@ -135,7 +142,7 @@ class KernelSession:
             return before
         await self._end_kernel()
         deleted = await anyio.to_thread.run_sync(self.files.shrink, None)
-        transcript.notes.append(f"There was more in /mnt/data than is allowed. {told_deleted(deleted)}")
+        self._tell(f"There was more in /mnt/data than is allowed. {told_deleted(deleted)}")
         return await self._snapshot()
 
     async def _abandon(self, call: "Call") -> None:

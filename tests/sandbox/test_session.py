@@ -157,6 +157,22 @@ async def test_a_cancelled_call_leaves_the_session_usable(caller: Caller) -> Non
     assert time.monotonic() - started < 2
 
 
+async def test_what_a_cancelled_call_could_not_tell_the_next_one_tells(caller: Caller) -> None:
+    await caller.logs("x = 1")
+    await (await caller.session()).close()
+    with anyio.CancelScope() as scope:
+
+        async def leave(output: Output) -> None:
+            scope.cancel()
+
+        code = "import time; y = 1; print('begun', flush=True); time.sleep(30)"
+        await (await caller.session()).execute(code, leave)
+    result = await caller("print('x' in globals(), y)")
+    assert text(result) == f"False 1\n{result.note}\n"
+    assert LOST in (result.note or "")
+    assert (await caller("1")).note is None
+
+
 async def test_a_cancelled_call_that_does_not_yield_is_killed(caller: Caller) -> None:
     await caller.logs("import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN)")
     started = time.monotonic()
