@@ -64,8 +64,8 @@ class WalledProvisioner(LocalProvisioner):
         if self.process is None:
             return False
         with suppress(BlockingIOError):
-            while chunk := os.read(self._stderr.fileno(), 65536):
-                self.stderr = (self.stderr + chunk)[-_KEPT_STDERR:]
+            # One piece, not all there is: the code may write faster than it is read, without an end.
+            self.stderr = (self.stderr + os.read(self._stderr.fileno(), 65536))[-_KEPT_STDERR:]
         return self._process.poll() is None
 
     @property
