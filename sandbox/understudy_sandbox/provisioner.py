@@ -26,6 +26,7 @@ class WalledProvisioner(LocalProvisioner):
     """A kernel's process behind a wall, spawned and ended without a kernel manager."""
 
     _process: subprocess.Popen[bytes]
+    _stdin: IO[bytes]
     _stderr: IO[bytes]
 
     def __init__(self, wall: Wall, jail: Jail) -> None:
@@ -49,12 +50,13 @@ class WalledProvisioner(LocalProvisioner):
                 cwd=command.folder,
                 pass_fds=command.pass_fds,
                 start_new_session=True,
-                stdin=subprocess.PIPE if command.leash else subprocess.DEVNULL,
+                stdin=subprocess.PIPE,  # that it breaks tells a jail that is being built that its server is gone
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
             )
+        assert self._process.stdin is not None
         assert self._process.stderr is not None
-        self._stderr = self._process.stderr
+        self._stdin, self._stderr = self._process.stdin, self._process.stderr
         os.set_blocking(self._stderr.fileno(), False)
         self.process, self.pid = self._process, self._process.pid
 
@@ -90,7 +92,6 @@ class WalledProvisioner(LocalProvisioner):
             self.end()
             await anyio.sleep(_MOMENT)
         if self.process is not None:
+            self._stdin.close()
             self._stderr.close()
-            if self._process.stdin is not None:
-                self._process.stdin.close()
             self.process = None

@@ -1,12 +1,13 @@
 """Nothing is left: no process, no folder, no descriptor; also when the server is killed."""
 
+import ctypes
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import anyio
@@ -122,6 +123,53 @@ def test_a_killed_server_leaves_no_jail(
     sweep(base)
     assert not list(base.glob(f"{PREFIX}*"))
     base.rmdir()
+
+
+KILLED_EARLY = """
+import asyncio, os, sys, time
+from pathlib import Path
+from understudy_sandbox import Sandbox
+from understudy_sandbox.provisioner import WalledProvisioner
+
+spawn = WalledProvisioner._spawn
+
+def spawn_and_die(self):
+    spawn(self)
+    time.sleep(float(sys.argv[2]))
+    os.kill(os.getpid(), 9)
+
+WalledProvisioner._spawn = spawn_and_die
+
+async def main():
+    session = await Sandbox(root=Path(sys.argv[1])).session("a")
+    await session.execute("1", print)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.001, 0.003, 0.01, 0.02])
+def test_a_server_killed_while_it_builds_a_jail_leaves_none(
+    seconds: float, tmp_path: Path, descendants: Descendants, foster_parent: None
+) -> None:
+    before = descendants(os.getpid())
+    done = subprocess.run([sys.executable, "-c", KILLED_EARLY, tmp_path, str(seconds)], timeout=60, check=False)
+    assert done.returncode == -signal.SIGKILL
+    deadline = time.monotonic() + 20
+    while (left := descendants(os.getpid()) - before) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    assert not left
+
+
+@pytest.fixture
+def foster_parent() -> Iterator[None]:
+    """Orphans below this process become its children."""
+    subreaper = 36
+    ctypes.CDLL(None).prctl(subreaper, 1, 0, 0, 0)
+    yield
+    ctypes.CDLL(None).prctl(subreaper, 0, 0, 0, 0)
 
 
 def _runs(pid: int) -> bool:

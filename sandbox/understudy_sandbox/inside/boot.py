@@ -7,11 +7,23 @@ import importlib.util
 import json
 import os
 import resource
+import select
 import sys
 from typing import Any
 
 PIECE = 256 * 1024
 """Characters that the kernel sends at once."""
+
+
+def need_server() -> None:
+    """End where the server has ended: the parent whose death ends a jail must be there to begin with."""
+    pipe = select.poll()
+    pipe.register(0, 0)
+    if pipe.poll(0):
+        sys.exit("the server is gone")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
 
 
 def become(uid: int) -> None:
@@ -124,6 +136,7 @@ def main() -> None:
         os.environ["MPLCONFIGDIR"] = settings["cache"]
         import matplotlib.font_manager  # noqa: F401 - importing it writes the list
     else:
+        need_server()
         if settings["fonts"]:
             settle_fonts(settings["fonts"])
         start_kernel(settings["arguments"])
