@@ -59,7 +59,8 @@ def execute_request(code: str, silent: bool, expressions: dict[str, str] | None 
         "store_history": not silent,
         "user_expressions": expressions or {},
         "allow_stdin": False,
-        "stop_on_error": True,
+        # An error makes the kernel refuse for a moment what is asked next, for the sake of queues; there is none.
+        "stop_on_error": False,
     }
 
 

@@ -68,7 +68,7 @@ class Container(Wall):
         """A container that is removed when it ends."""
         argv = [self._engine, "run", *arguments(jail, self._image)]
         # In a folder of its own: Podman leaves a note where it stands when memory ran out.
-        yield Command(argv, _environment(), folder=jail.run, leash=True)
+        yield Command(argv, _environment(), folder=jail.run)
 
     def end(self, process: subprocess.Popen[bytes]) -> None:
         """Close what the first process inside watches: it ends, and with it all others."""

@@ -53,8 +53,6 @@ class Command:
     pass_fds: tuple[int, ...] = ()
     folder: Path | None = None
     """Where it starts, if that matters."""
-    leash: bool = False
-    """Whether all of it ends when its standard input does; else that is empty."""
 
 
 @dataclass(frozen=True, slots=True)

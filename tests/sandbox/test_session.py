@@ -87,6 +87,12 @@ async def test_an_error_is_a_clean_traceback(caller: Caller) -> None:
     assert result.note is None
 
 
+async def test_a_call_right_after_an_error_runs(caller: Caller) -> None:
+    await caller.logs("get_ipython().kernel._post_dummy_stop_aborting_message = print  # what ends the refusing")
+    assert (await caller("1 / 0")).status == "error"
+    assert await caller.logs("'done'") == "'done'\n"
+
+
 async def test_a_figure_that_arrives_twice_is_one_image(caller: Caller) -> None:
     code = "from PIL import Image\nim = Image.new('RGB', (9, 9), 'red')\ndisplay(im)\ndisplay(im)\nim"
     result = await caller(code)
