@@ -5,7 +5,7 @@ import hashlib
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +34,8 @@ log = logging.getLogger("understudy")
 
 _CANARY = "canary"
 _SWEEP, _SHORTEST = 5.0, 0.05
+_NAME = 24
+"""Hexadecimal digits in the name of a session's folder."""
 _FIRST_CELL = 0.5
 """Seconds that a session's first call has for itself before the next jail is made."""
 
@@ -190,7 +192,7 @@ class Sandbox:
 
     def _path(self, key: str) -> Path:
         # Opaque, because the jail can read the names of folders that were mounted into it.
-        return self._root / hashlib.sha256(key.encode()).hexdigest()[:24]
+        return self._root / hashlib.sha256(key.encode()).hexdigest()[:_NAME]
 
     def _files(self, key: str) -> SessionFiles:
         path = self._path(key)
@@ -287,6 +289,16 @@ class Sandbox:
         if session is not None:
             await session.close()
         await anyio.to_thread.run_sync(self._files(key).delete)
+
+    async def keep_only(self, keys: Iterable[str]) -> None:
+        """Delete the files of all other sessions, which a server that was killed could not discard any more."""
+        await anyio.to_thread.run_sync(self._delete_others, keys)
+
+    def _delete_others(self, keys: Iterable[str]) -> None:
+        kept = {self._path(key) for key in keys}
+        for path in self._root.glob("[0-9a-f]" * _NAME):
+            if path not in kept:
+                delete_tree(path)
 
     async def aclose(self) -> None:
         """End all kernels; the files stay."""

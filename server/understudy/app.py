@@ -153,6 +153,9 @@ async def _resume(services: Services) -> None:
     for run_id in await services.database.write(mend_after_crash):
         services.executor.start(run_id)
     await services.storage.keep_only(await services.database.read(_contents))
+    await services.sandbox.keep_only(
+        await services.database.read(lambda session: session.exec(select(tables.Thread.id)).all())
+    )
 
 
 async def _probe(sandbox: Sandbox) -> None:

@@ -83,6 +83,17 @@ async def test_discarding_deletes_the_files(caller: Caller, descendants: Descend
     assert "NameError" in text(result)
 
 
+async def test_files_of_sessions_that_are_gone_are_deleted(tmp_path: Path) -> None:
+    sandbox = Sandbox(root=tmp_path / "root")
+    await sandbox.keep_only(["a"])
+    for key in "ab":
+        await Caller(sandbox, key).logs("import os; os.makedirs('deep/er')")
+    await sandbox.aclose()
+    before = set(os.listdir(tmp_path / "root"))
+    await Sandbox(root=tmp_path / "root").keep_only(["a", "c"])
+    assert before - set(os.listdir(tmp_path / "root")) == {sandbox._files("b").path.name}
+
+
 SERVER = """
 import asyncio, sys
 from pathlib import Path
