@@ -36,7 +36,8 @@ class Call:
         self._request = ""
         self._interrupt: str | None = None
         self._reply: dict[str, Any] | None = None
-        self._last_output_by = float("inf")
+        self._heard_at = 0.0
+        self._silent = False
         self._idle = False
         self.kernel_lost = False
         """Whether the kernel is dead, or must not be used again."""
@@ -110,17 +111,22 @@ class Call:
                 return "died"
             for message in messages:
                 await self._take(message, quiet)
+            self._note_silence(messages)
             if self._transcript.due_in == 0.0 and not quiet:
                 await self._transcript.flush()
         return "done"
 
+    def _note_silence(self, messages: list[Message]) -> None:
+        now = time.monotonic()
+        self._heard_at = now if messages else self._heard_at
+        self._silent = now - self._heard_at > _LAST_OUTPUT
+
     def _done(self) -> bool:
         if self._reply is None:
             return False
-        # An interrupt that is still on its way would hit the next call. The message that the kernel is idle may
-        # be lost in a flood; then the reply has to do.
-        quiet = self._idle and self._interrupt is None
-        return quiet or time.monotonic() > self._last_output_by
+        # An interrupt that is still on its way would hit the next call. The message that the kernel is idle may come
+        # long after the reply, behind what a process left running prints; should it be lost, silence has to do.
+        return self._silent or (self._idle and self._interrupt is None)
 
     async def _take(self, message: Message, quiet: bool) -> None:
         if message.channel == "control":
@@ -130,7 +136,6 @@ class Call:
             self._transcript.received += message.size
         elif message.channel == "shell" and message.kind == "execute_reply":
             self._reply = message.content
-            self._last_output_by = time.monotonic() + _LAST_OUTPUT
         elif is_idle(message):
             self._idle = True
         elif message.channel == "iopub" and not quiet:

@@ -78,6 +78,21 @@ async def test_nothing_is_lost_while_nobody_reads(caller: Caller) -> None:
     assert text(result).split() == [str(i) for i in range(8000)]
 
 
+async def test_nothing_is_lost_while_the_reader_is_slow(caller: Caller) -> None:
+    """The reply overtakes the images, of which little more than one is read at a time."""
+
+    async def read_slowly(output: Output) -> None:
+        await anyio.sleep(0.5)
+
+    code = """
+import os
+from PIL import Image
+for _ in range(6): display(Image.frombytes('RGB', (500, 500), os.urandom(750000)))
+"""
+    result = await (await caller.session()).execute(code, read_slowly)
+    assert len(images(result)) == 6
+
+
 async def test_an_error_is_a_clean_traceback(caller: Caller) -> None:
     result = await caller("import json\njson.loads('{')")
     assert result.status == "error"
