@@ -34,6 +34,7 @@ log = logging.getLogger("understudy")
 
 _CANARY = "canary"
 _SWEEP, _SHORTEST = 5.0, 0.05
+_AGAIN = 30.0
 _NAME = 24
 """Hexadecimal digits in the name of a session's folder."""
 _FIRST_CELL = 0.5
@@ -61,6 +62,7 @@ class Sandbox:
         self._options = options or WallOptions()
         self._lock = anyio.Lock()
         self._verdict: Verdict | None = None
+        self._probed_at = 0.0
         self._interpreter: Interpreter | None = None
         self._wall: Boundary | None = None
         self._folders: RunFolders | None = None
@@ -74,10 +76,11 @@ class Sandbox:
         self._closed = False
 
     async def probe(self) -> Verdict:
-        """Which wall stands, found out once."""
+        """Which wall stands; where none did, that is looked at anew after a while, as it may have been mended."""
         async with self._lock:
-            if self._verdict is None:
+            if self._verdict is None or (self._verdict.wall is None and time.monotonic() > self._probed_at + _AGAIN):
                 self._verdict = await anyio.to_thread.run_sync(self._probe)
+                self._probed_at = time.monotonic()
             return self._verdict
 
     def _probe(self) -> Verdict:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from understudy_sandbox import Sandbox, SandboxUnavailable, Verdict
+from understudy_sandbox import sandbox as sandbox_module
 
 from .conftest import Caller
 
@@ -42,10 +43,26 @@ def test_an_unknown_wall_is_refused(tmp_path: Path) -> None:
 
 async def test_bubblewrap_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    verdict = await verdict_of(tmp_path, wall="auto")
+    verdict = await verdict_of(tmp_path)
     assert verdict.wall is None
-    for remedy in ("apt-get install bubblewrap", "Neither Docker nor Podman is installed", "unsafe-local"):
+    for remedy in ("apt-get install bubblewrap", "unsafe-local"):
         assert remedy in (verdict.hint or "")
+
+
+async def test_no_engine_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "Neither Docker nor Podman is installed" in ((await verdict_of(tmp_path, wall="docker")).hint or "")
+
+
+async def test_what_is_mended_is_found_without_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sandbox = Sandbox(wall="bubblewrap", root=tmp_path / "root")
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", str(tmp_path))
+        refused = await sandbox.probe()
+    assert await sandbox.probe() is refused, "not looked for at each call"
+    monkeypatch.setattr(sandbox_module, "_AGAIN", 0.0)
+    assert (await sandbox.probe()).wall == "bubblewrap"
+    await sandbox.aclose()
 
 
 @pytest.fixture
