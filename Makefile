@@ -8,7 +8,8 @@ CLIENTS := $(patsubst tests/clients/constraints-%.txt,%,$(wildcard tests/clients
 MODEL := retrieval/understudy_retrieval/data/minilm/model.onnx
 ST := .clients/sentence-transformers
 
-.PHONY: demo test test-clients test-sentence-transformers check bench dist docs format constraints system clean
+.PHONY: demo test test-clients test-sandbox test-containers test-sentence-transformers check bench dist docs format \
+  constraints system clean
 
 # Without the model it goes on: file search is by keywords then.
 demo: $(INSTALLED) ## play a data analyst in front of your eyes, offline
@@ -20,6 +21,13 @@ test: $(INSTALLED) $(MODEL) .clients/openai-1.55.3/.installed .clients/aimock/.i
 
 test-clients: $(INSTALLED) $(MODEL) $(CLIENTS:%=.clients/%/.installed) ## try other people's clients, and write docs/clients.md
 	$(BIN)/python -m pytest tests/clients/test_clients.py
+
+test-sandbox: $(INSTALLED) .clients/kernel-gateway/.installed ## attack the code interpreter at length, run it at a gateway
+	$(BIN)/python -m pytest tests/attacks/long_forms tests/engines/test_gateway.py
+
+# Needs a running Docker, or Podman, and the image: docker build -f docker/kernel.Dockerfile -t understudy-kernel .
+test-containers: $(INSTALLED) ## run the tests of the wall of containers
+	$(BIN)/python -m pytest tests/engines/test_container.py tests/engines/test_suites.py
 
 test-sentence-transformers: $(ST)/.installed $(MODEL) ## run the tests of another embedding backend, which needs PyTorch
 	$(ST)/bin/python -m pytest --confcutdir=tests/sentence_transformers tests/sentence_transformers
@@ -38,6 +46,7 @@ format: $(INSTALLED) ## mend formatting and what lint can mend
 bench: $(INSTALLED) $(MODEL) ## measure, as ratios to baselines of the same run
 	$(BIN)/python bench/server.py
 	$(BIN)/python bench/retrieval.py
+	$(BIN)/python bench/sandbox.py
 
 # Both from this tree: a wheel built from the source archive would lack the model, which is not in git.
 dist: $(INSTALLED) $(MODEL) ## build the wheel, which carries the embedding model, and the source archive
@@ -70,6 +79,12 @@ $(ST)/.installed: pyproject.toml constraints.txt tests/sentence_transformers/con
 	cp tests/third_party/aimock/package.json tests/third_party/aimock/package-lock.json .clients/aimock/
 	PATH="$(CURDIR)/.clients/aimock/bin:$$PATH" npm ci --prefix .clients/aimock --silent --ignore-scripts \
 	  --no-audit --no-fund
+	touch $@
+
+# A Jupyter Kernel Gateway and the Python of its kernels.
+.clients/kernel-gateway/.installed: tests/engines/gateway-requirements.txt | $(INSTALLED)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .clients/kernel-gateway
+	$(BIN)/uv pip install --quiet --no-deps --python .clients/kernel-gateway/bin/python --requirement $<
 	touch $@
 
 constraints: $(INSTALLED) ## pin the newest versions of everything

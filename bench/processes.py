@@ -54,6 +54,12 @@ class Process:
         self._popen.wait()
 
 
+def understudy(data: Path, *flags: str) -> Process:
+    """A server on a data folder."""
+    arguments = ("-m", "understudy", "serve", "--port", "{port}", "--data-dir", str(data))
+    return Process(data.with_suffix(".log"), *arguments, *flags)
+
+
 class Client:
     """One keep-alive connection."""
 

@@ -5,10 +5,7 @@
 
 import argparse
 import asyncio
-import datetime
-import importlib.metadata
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -22,9 +19,11 @@ from statistics import median
 from typing import NamedTuple
 
 import uvloop
-from processes import Client, Process
+from processes import Client, Process, understudy
+from table import Table, machine
 
 SHORT, LONG, PACED = 20, 2000, 500
+PACKAGES = ("understudy", "fastapi", "starlette", "uvicorn", "httpx", "pydantic", "sqlalchemy", "sqlmodel")
 PAGE = """# Benchmarks
 
 `make bench` measures these again; `.venv/bin/python bench/server.py --write docs/benchmarks.md` writes this page.
@@ -46,26 +45,6 @@ class Spent(NamedTuple):
     cpu: float
     rate: float
     results: list[float]
-
-
-class Table:
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.add("| figure | Understudy | baseline | ratio | aim |")
-        self.add("|---|---:|---:|---:|---:|")
-
-    def add(self, line: str) -> None:
-        self.lines.append(line)
-        print(line, flush=True)
-
-    def row(self, figure: str, unit: str, ours: float, baseline: float, what: str, aim: str = "") -> None:
-        shown = [f"{value:,.0f}" if value >= 100 else f"{value:.3g}" for value in (ours, baseline)]
-        self.add(f"| {figure} | {shown[0]} {unit} | {shown[1]} {unit} ({what}) | {ours / baseline:.2f} | {aim} |")
-
-
-def understudy(data: Path, *flags: str) -> Process:
-    arguments = ("-m", "understudy", "serve", "--port", "{port}", "--data-dir", str(data))
-    return Process(data.with_suffix(".log"), *arguments, *flags)
 
 
 def start_ups(table: Table, folder: Path) -> None:
@@ -224,15 +203,6 @@ async def interleaved(rounds: int, **measures: Callable[[], Awaitable[Spent]]) -
     return found
 
 
-def machine() -> str:
-    models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    cpu = models[0].partition(": ")[2] if models else platform.machine()
-    names = ("understudy", "fastapi", "starlette", "uvicorn", "httpx", "pydantic", "sqlalchemy", "sqlmodel")
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
-    system = f"{platform.system()} {platform.release()}, Python {platform.python_version()}"
-    return f"{datetime.date.today()}: {os.cpu_count()} cores ({cpu}), {system};\n{versions}.\n\n"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the page as well")
@@ -247,7 +217,7 @@ def main() -> None:
             for process in (bench.server, bench.baseline, bench.upstream):
                 process.stop()
     if options.write:
-        options.write.write_text(PAGE + machine() + "\n".join(table.lines) + "\n" + READING)
+        options.write.write_text(PAGE + machine(*PACKAGES) + "\n".join(table.lines) + "\n" + READING)
 
 
 if __name__ == "__main__":

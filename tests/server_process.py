@@ -14,9 +14,16 @@ class ServerProcess:
     """Started with the given flags; `url` is what OPENAI_BASE_URL would be."""
 
     def __init__(
-        self, data_dir: Path, *flags: str, environ: dict[str, str] | None = None, command: str = "serve"
+        self,
+        data_dir: Path,
+        *flags: str,
+        environ: dict[str, str] | None = None,
+        command: str = "serve",
+        launcher: tuple[str, ...] = (),
     ) -> None:
+        """`launcher` is what starts the command, as somebody else perhaps; it must become that command."""
         self.data_dir = data_dir
+        self._launcher = launcher
         self._flags = flags
         self._environ = environ or {}
         self._command = command
@@ -25,10 +32,11 @@ class ServerProcess:
 
     def start(self) -> None:
         """Start, or start again on the same data, and wait until requests are taken."""
-        command = [sys.executable, "-m", "understudy", self._command, "--port", "0", "--data-dir", str(self.data_dir)]
+        serve = [sys.executable, "-m", "understudy", self._command, "--port", "0", "--data-dir", str(self.data_dir)]
         self._from = self.log_file.stat().st_size if self.log_file.exists() else 0
         with self.log_file.open("ab") as log:
-            self.process = subprocess.Popen([*command, *self._flags], stderr=log, env=os.environ | self._environ)
+            command = [*self._launcher, *serve, *self._flags]
+            self.process = subprocess.Popen(command, stderr=log, env=os.environ | self._environ)
         self.root = self._listening()
         self.url = f"{self.root}/v1"
 
@@ -49,7 +57,7 @@ class ServerProcess:
 
     def health(self) -> dict[str, object]:
         """GET /health."""
-        body: dict[str, object] = httpx.get(f"{self.root}/health").json()
+        body: dict[str, object] = httpx.get(f"{self.root}/health", timeout=30).json()
         return body
 
     def kill(self) -> None:

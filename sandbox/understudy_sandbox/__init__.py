@@ -1,4 +1,4 @@
-"""The walled code interpreter: a Jupyter kernel per session, behind bubblewrap.
+"""The walled code interpreter: a Jupyter kernel per session, behind the strongest wall that stands.
 
 Knows neither HTTP nor SQL nor the API. Importing it is cheap: what talks to kernels comes with the first session.
 """
@@ -10,6 +10,7 @@ from .outputs import ExecResult, Image, Logs, Output
 from .probe import WALLS, Verdict
 from .sandbox import Sandbox
 from .session import KernelSession
+from .wall import WallOptions
 
 __all__ = [
     "WALLS",
@@ -22,5 +23,6 @@ __all__ = [
     "SandboxLimits",
     "SandboxUnavailable",
     "Verdict",
+    "WallOptions",
     "plain_name",
 ]

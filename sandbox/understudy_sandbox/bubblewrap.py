@@ -10,21 +10,21 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import SandboxUnavailable
 from .inside import seccomp
 from .jail import DATA, INSIDE, Jail
-from .wall import Command, Wall, need_filter
+from .wall import ETC, LINKS, Command, Wall, need_filter
 
 HOME = "/home/sandbox"
 SCRATCH = ("/dev/shm", "/tmp", HOME)  # noqa: S108
 """File systems in memory that each jail has to itself."""
 _SOCKETS, _BOOT, _FONTS = "/run/k", "/run/boot", "/run/fonts"
-_ETC = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "fonts", "alternatives", "mime.types")
 _HIDDEN = ("kcore", "keys", "key-users", "kallsyms", "kmsg", "timer_list", "sched_debug", "slabinfo", "vmallocinfo")
-_LINKS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+
+_NAMED = Path("/proc/thread-self/children").exists() and hasattr(os, "pidfd_open")
 
 READ_ONLY = ("/", "/usr", "/etc", "/dev", "/run", _BOOT, "/mnt", "/proc/sys/kernel")
 """Where the canary must not be able to create a file."""
@@ -80,13 +80,13 @@ def _system() -> list[str]:
     for folder in ("/etc", "/home", "/mnt", "/run"):
         flags += _folder(folder)
     flags += ["--ro-bind", "/usr", "/usr"]
-    for name in _LINKS:
+    for name in LINKS:
         path = Path("/", name)
         if path.is_symlink():
             flags += ["--symlink", os.readlink(path), str(path)]
         elif path.is_dir():
             flags += ["--ro-bind", str(path), str(path)]
-    for name in _ETC:
+    for name in ETC:
         flags += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
     return flags
 
@@ -114,7 +114,8 @@ def _kernel_interfaces() -> list[str]:
     for name in _HIDDEN:
         if Path("/proc", name).exists():
             flags += ["--ro-bind", "/dev/null", f"/proc/{name}"]
-    return flags
+    # The first process is bubblewrap itself, without the filter and the limits: who writes its memory is rid of both.
+    return [*flags, "--tmpfs", "/proc/1", "--remount-ro", "/proc/1"]
 
 
 def _scratch(jail: Jail) -> list[str]:
@@ -203,9 +204,12 @@ class Bubblewrap(Wall):
     def end(self, process: subprocess.Popen[bytes]) -> None:
         """Kill the jail's first process, with which the system kills all others.
 
-        The outer bubblewrap, which waits for it, then ends only when nothing of the jail is left.
+        The outer bubblewrap, which waits for it, then ends only when nothing of the jail is left. It is not killed
+        itself, where that can be helped: while a jail is being built that would leave a process which nothing ends.
         """
-        if not _kill_child(process.pid):
+        if _NAMED:
+            _kill_child(process.pid)
+        else:
             process.kill()
 
 
@@ -235,20 +239,14 @@ def _memory(content: bytes) -> Iterator[int]:
         os.close(fd)
 
 
-def _kill_child(pid: int) -> bool:
-    """Kill a process's only child, surely that one: a pidfd cannot name a successor of the same number."""
+def _kill_child(pid: int) -> None:
+    """Kill a process's only child, if there is one: surely that, as a pidfd cannot name a successor of its number."""
     children = Path(f"/proc/{pid}/task/{pid}/children")
-    try:
+    with suppress(OSError, IndexError):
         named = children.read_text().split()
         fd = os.pidfd_open(int(named[0]))
-    except (OSError, IndexError, AttributeError):
-        return False
-    try:
-        if children.read_text().split() != named:
-            return False
-        signal.pidfd_send_signal(fd, signal.SIGKILL)
-    except OSError:
-        return False
-    finally:
-        os.close(fd)
-    return True
+        try:
+            if children.read_text().split() == named:
+                signal.pidfd_send_signal(fd, signal.SIGKILL)
+        finally:
+            os.close(fd)

@@ -6,7 +6,8 @@ from typing import Any
 import anyio
 
 from .channels import Message, ProtocolError
-from .excess import KILLED, told
+from .excess import KILLED, Excess, told
+from .files import SessionFiles
 from .kernel import Kernel, is_idle
 from .limits import MIB, SandboxLimits
 from .outputs import Status
@@ -35,16 +36,23 @@ class Call:
         self._request = ""
         self._interrupt: str | None = None
         self._reply: dict[str, Any] | None = None
-        self._last_output_by = float("inf")
+        self._heard_at = 0.0
+        self._silent = False
         self._idle = False
         self.kernel_lost = False
         """Whether the kernel is dead, or must not be used again."""
+        self.excess: Excess | None = None
+        """The limit that the files are beyond, where only the kernel has them."""
 
-    async def run(self, code: str) -> Status:
-        """Run the code to its end or to a limit."""
+    async def run(self, code: str, files: SessionFiles) -> Status:
+        """Run the code on the session's files, to its end or to a limit."""
         try:
+            if courier := self._kernel.courier:
+                await courier.send(files)
             self._request = self._channels.execute(code)
             status = await self._until_done()
+            if courier and not self.kernel_lost:
+                self.excess = await courier.receive(files)
         except ProtocolError:
             status = self._lose("died" if await self._ends_soon() else "protocol_error")
         await self._transcript.flush()
@@ -69,6 +77,9 @@ class Call:
         yielded = await self._interrupt_for(self._limits.grace, quiet=ended == "flooded")
         if self._kernel.struck:
             return self._lose("died")
+        if status == "output_limit":
+            # Without word that it is idle, which comes last, more is on its way, and would flood the next call.
+            yielded = yielded and self._idle
         self.kernel_lost = not yielded
         self._transcript.notes.append(f"{self._reason(status)} {_STOPPED if yielded else _KILLED}")
         return status
@@ -100,17 +111,22 @@ class Call:
                 return "died"
             for message in messages:
                 await self._take(message, quiet)
+            self._note_silence(messages)
             if self._transcript.due_in == 0.0 and not quiet:
                 await self._transcript.flush()
         return "done"
 
+    def _note_silence(self, messages: list[Message]) -> None:
+        now = time.monotonic()
+        self._heard_at = now if messages else self._heard_at
+        self._silent = now - self._heard_at > _LAST_OUTPUT
+
     def _done(self) -> bool:
         if self._reply is None:
             return False
-        # An interrupt that is still on its way would hit the next call. The message that the kernel is idle may
-        # be lost in a flood; then the reply has to do.
-        quiet = self._idle and self._interrupt is None
-        return quiet or time.monotonic() > self._last_output_by
+        # An interrupt that is still on its way would hit the next call. The message that the kernel is idle may come
+        # long after the reply, behind what a process left running prints; should it be lost, silence has to do.
+        return self._silent or (self._idle and self._interrupt is None)
 
     async def _take(self, message: Message, quiet: bool) -> None:
         if message.channel == "control":
@@ -120,7 +136,6 @@ class Call:
             self._transcript.received += message.size
         elif message.channel == "shell" and message.kind == "execute_reply":
             self._reply = message.content
-            self._last_output_by = time.monotonic() + _LAST_OUTPUT
         elif is_idle(message):
             self._idle = True
         elif message.channel == "iopub" and not quiet:

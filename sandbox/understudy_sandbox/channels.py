@@ -8,6 +8,7 @@ the kernel.
 import json
 import secrets
 import stat
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from .limits import SandboxLimits
 _PORTS = {"shell_port": 1, "iopub_port": 2, "stdin_port": 3, "control_port": 4, "hb_port": 5}
 _QUEUE = 200
 _MOUTHFUL = 1024 * 1024
+_NEVER = 24 * 60 * 60 * 1000  # milliseconds; a broken connection ends its kernel long before
 
 
 class ProtocolError(Exception):
@@ -40,12 +42,54 @@ class Message:
     size: int
 
 
+def message_of(channel: str, raw: Any, size: int) -> Message:
+    """A message of the kernel, from what it sent; any error if that is none."""
+    kind, content = raw["header"]["msg_type"], raw["content"]
+    parent = raw["parent_header"].get("msg_id", "")
+    if not (isinstance(kind, str) and isinstance(parent, str) and isinstance(content, dict)):
+        raise TypeError("wrong types in a message")
+    return Message(channel, kind, parent, content, size)
+
+
+def execute_request(code: str, silent: bool, expressions: dict[str, str] | None = None) -> dict[str, Any]:
+    """The content of a request to run code, and then to answer with the values of expressions."""
+    return {
+        "code": code,
+        "silent": silent,
+        "store_history": not silent,
+        "user_expressions": expressions or {},
+        "allow_stdin": False,
+        # An error makes the kernel refuse for a moment what is asked next, for the sake of queues; there is none.
+        "stop_on_error": False,
+    }
+
+
 def make_context() -> zmq.asyncio.Context:
     """The one context that all sessions share."""
     return zmq.asyncio.Context()
 
 
-class Channels:
+class Wires(ABC):
+    """What carries a session's requests to its kernel, and the answers back."""
+
+    @abstractmethod
+    def execute(self, code: str, *, silent: bool = False) -> str:
+        """Ask for code to be run; the request's id."""
+
+    @abstractmethod
+    def interrupt(self) -> str:
+        """Ask for a KeyboardInterrupt, over the channel that is read while code runs; the request's id."""
+
+    @abstractmethod
+    async def wait(self, seconds: float) -> None:
+        """Wait until something has arrived."""
+
+    @abstractmethod
+    def receive(self) -> list[Message]:
+        """What has arrived; ProtocolError when the wire broke."""
+
+
+class Channels(Wires):
     """The sockets of one kernel, made before it starts and connected once it listens."""
 
     def __init__(self, context: zmq.asyncio.Context, folder: Path, limits: SandboxLimits) -> None:
@@ -89,22 +133,16 @@ class Channels:
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.MAXMSGSIZE, self._limits.message)
         socket.setsockopt(zmq.RCVHWM, _QUEUE)
-        socket.setsockopt(zmq.RECONNECT_IVL, -1)
+        # Not -1, which stands for never: ZeroMQ then takes a broken connection's messages away, and where it has
+        # read half of one, that is an assertion that aborts the server.
+        socket.setsockopt(zmq.RECONNECT_IVL, _NEVER)
 
     def _path(self, port: str) -> Path:
         return self._folder / f"s-{_PORTS[port]}"
 
     def execute(self, code: str, *, silent: bool = False) -> str:
         """Ask for code to be run; the request's id."""
-        content = {
-            "code": code,
-            "silent": silent,
-            "store_history": not silent,
-            "user_expressions": {},
-            "allow_stdin": False,
-            "stop_on_error": True,
-        }
-        return self._send("shell", "execute_request", content)
+        return self._send("shell", "execute_request", execute_request(code, silent))
 
     def interrupt(self) -> str:
         """Ask for a KeyboardInterrupt, over the channel that is read while code runs; the request's id."""
@@ -148,14 +186,9 @@ class Channels:
     def _parse(self, channel: str, frames: list[bytes]) -> Message:
         try:
             parts = self._session.feed_identities(frames)[1]
-            raw = self._session.deserialize(parts)
-            kind, content = raw["header"]["msg_type"], raw["content"]
-            parent = raw["parent_header"].get("msg_id", "")
-            if not (isinstance(kind, str) and isinstance(parent, str) and isinstance(content, dict)):
-                raise TypeError("wrong types in a message")
+            return message_of(channel, self._session.deserialize(parts), sum(map(len, frames)))
         except Exception as error:
             raise ProtocolError(f"unreadable message: {error}") from error
-        return Message(channel, kind, parent, content, sum(map(len, frames)))
 
     def _check_connections(self) -> None:
         for monitor in self._monitors:

@@ -5,9 +5,14 @@ from typing import Literal
 from .limits import MIB, SandboxLimits
 from .outputs import Status
 
-Excess = Literal["memory", "disk", "files"]
+Excess = Literal["memory", "disk", "files", "processes"]
 
-KILLED: dict[Excess, Status] = {"memory": "killed:memory", "disk": "killed:disk", "files": "killed:files"}
+KILLED: dict[Excess, Status] = {
+    "memory": "killed:memory",
+    "disk": "killed:disk",
+    "files": "killed:files",
+    "processes": "killed:processes",
+}
 
 _ENDED = "and the interpreter was ended: variables and imports are gone."
 
@@ -18,6 +23,11 @@ def told(excess: Excess, limits: SandboxLimits) -> str:
         return (
             f"The code used more than {limits.memory // MIB} MiB of memory {_ENDED} The files in /mnt/data were kept. "
             "Work in smaller pieces: read only the rows and columns that are needed, and delete what is not used again."
+        )
+    if excess == "processes":
+        return (
+            f"The code ran more than {limits.processes} processes and threads {_ENDED} The files in /mnt/data were "
+            "kept. Start fewer at a time, and wait for those that were started."
         )
     if excess == "disk":
         return (
@@ -34,5 +44,7 @@ def told_deleted(names: tuple[str, ...]) -> str:
     """Which entries of /mnt/data had to go so that the rest is within the limits."""
     if not names:
         return "The files in /mnt/data were kept."
+    # A name may be anything; what is told must be text.
+    names = tuple(name.encode("utf-8", "replace").decode() for name in names)
     shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
     return f"To make room these were deleted from /mnt/data: {shown}. The rest was kept."

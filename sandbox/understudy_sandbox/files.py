@@ -6,7 +6,7 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,8 +78,12 @@ class SessionFiles:
     def make(self) -> None:
         """Make the folder where there is none yet."""
         self.data.mkdir(parents=True, exist_ok=True)
-        self.path.chmod(0o700)
-        if self.uid is not None:
+        if self.uid is None:
+            self.path.chmod(0o700)
+        else:
+            # Where a jail has no root of its own, its user must be able to pass.
+            os.chown(self.path, -1, self.uid)
+            self.path.chmod(0o710)
             os.chown(self.data, self.uid, self.uid)
 
     def delete(self) -> None:
@@ -158,36 +162,39 @@ class SessionFiles:
         except (OSError, ValueError) as error:
             raise FileNotFoundError(name) from error
 
-    def snapshot(self, also: Path | None = None) -> Snapshot:
-        """Look at all entries, within the limits; `also` is a folder that counts, but holds no files of the session."""
+    def snapshot(self, also: Iterable[Path] = ()) -> Snapshot:
+        """Look at all entries, within the limits; `also` are folders that count, but hold no files of the session."""
         marks: dict[str, Mark] = {}
         weight = _Weight(self._limits)
+        # Apart, since what the kernel itself puts there must not count against the number of the session's files.
+        rest = _Weight(self._limits, linked=weight.linked)
         with self._open_data() as folder:
             for path, info in _walk(folder):
                 if not weight.add(path, info):
                     break
                 if stat.S_ISREG(info.st_mode) and _is_text(path):
                     marks[path] = (info.st_ino, info.st_size, info.st_mtime_ns)
-        if also is not None and weight.fits:
-            with _open_folder(also) as folder:
+        for more in also:
+            with _open_folder(more) as folder:
                 for path, info in _walk(folder):
-                    if not weight.add(path, info):
+                    if not rest.fits or not rest.add(path, info):
                         break
-        return Snapshot(marks, weight.size, weight.fits)
+        return Snapshot(marks, weight.size + rest.size, weight.fits and rest.fits)
 
     def excess(self, snapshot: Snapshot, hidden: int = 0) -> Excess | None:
         """The limit that a snapshot, and further bytes that it does not show, go beyond."""
         if not snapshot.complete:
             return "files"
-        return "disk" if snapshot.size + hidden > self._limits.disk + self._given() else None
+        return "disk" if snapshot.size + hidden > self._limits.disk + self.given else None
 
-    def _given(self) -> int:
+    @property
+    def given(self) -> int:
         """Bytes of the files that were copied in; they do not count as the code's."""
         return sum(mark[1] for mark in self._read_ledger().values())
 
-    def devices(self, also: Path) -> set[int]:
+    def devices(self, also: Iterable[Path]) -> set[int]:
         """The file systems that the code can fill."""
-        return {self.data.stat().st_dev, also.stat().st_dev}
+        return {folder.stat().st_dev for folder in (self.data, *also)}
 
     def shrink(self, before: Snapshot | None) -> tuple[str, ...]:
         """Delete entries until the rest is well within the limits; their names.

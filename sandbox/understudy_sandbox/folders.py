@@ -1,4 +1,4 @@
-"""The folders of live kernels: short names for their sockets' sake, swept after servers that died."""
+"""The folders of live kernels and of jails that wait, swept after servers that died."""
 
 import fcntl
 import os
@@ -18,13 +18,10 @@ _YOUNG = 60.0
 
 
 class RunFolders:
-    """One folder per sandbox, locked while it lives, holding one per started kernel."""
+    """A folder in `base`, locked while it lives, that holds numbered folders."""
 
-    def __init__(self) -> None:
-        base = tempfile.gettempdir()
-        if len(base) > _LONGEST:
-            base = "/tmp"  # noqa: S108 - made by mkdtemp below
-        sweep(Path(base))
+    def __init__(self, base: Path) -> None:
+        sweep(base)
         self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
         self._lock = os.open(self.path / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
@@ -42,17 +39,24 @@ class RunFolders:
         os.close(self._lock)
 
 
+def short_base() -> Path:
+    """Where folders can be made whose names are short enough for sockets."""
+    base = tempfile.gettempdir()
+    return Path("/tmp" if len(base) > _LONGEST else base)  # noqa: S108 - folders are made there by mkdtemp
+
+
 def sweep(base: Path) -> None:
     """Delete what servers that were killed left behind."""
     for path in base.glob(f"{PREFIX}*"):
         try:
-            if _abandoned(path):
+            if abandoned(path):
                 delete_tree(path)
         except OSError:
             continue
 
 
-def _abandoned(path: Path) -> bool:
+def abandoned(path: Path) -> bool:
+    """Whether this is a folder of a sandbox that lives no more."""
     info = path.lstat()
     if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.geteuid():
         return False

@@ -10,7 +10,7 @@ from typing import Any
 from .errors import SandboxUnavailable
 
 # Importing ipykernel here, outside the jail, also leaves the compiled files that a jail cannot write.
-_QUESTION = """
+_PROGRAM = """
 import json, os, sys
 answer = {"version": list(sys.version_info[:2]), "prefix": sys.prefix, "executable": sys.executable,
           "roots": [sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix], "missing": None,
@@ -28,7 +28,10 @@ else:
 print(json.dumps(answer))
 """
 
-_INSTALL = "pip install ipykernel pandas matplotlib (or all of the extra `interpreter`)"
+QUESTION = ("-s", "-P", "-c", _PROGRAM)
+"""Arguments with which a Python tells about itself."""
+
+INSTALL = "pip install ipykernel pandas matplotlib (or all of the extra `interpreter`)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,30 +55,26 @@ class Interpreter:
 def inspect(python: Path | None) -> Interpreter:
     """Ask a Python (the server's own, if None) about itself; blocks for some 0.2 s."""
     executable = Path(sys.executable) if python is None else python.absolute()
-    answer = _ask(executable)
-    if answer["missing"] is not None:
-        raise SandboxUnavailable(
-            f"The code interpreter's Python {executable} cannot import its kernel ({answer['missing']}): "
-            f"{_INSTALL}, or name another Python with --sandbox-python."
-        )
-    if tuple(answer["version"]) < (3, 11):
-        raise SandboxUnavailable(f"The code interpreter needs Python 3.11 or newer; {executable} is older.")
-    return Interpreter(
-        Path(answer["executable"]), Path(answer["prefix"]), _roots(answer["roots"]), answer["matplotlib"]
-    )
-
-
-def _ask(executable: Path) -> dict[str, Any]:
+    called, remedy = f"Python {executable}", f"{INSTALL}, or name another Python with --sandbox-python"
     try:
         done = subprocess.run(  # noqa: S603 - the operator named it
-            [executable, "-s", "-P", "-c", _QUESTION], env={}, cwd="/", capture_output=True, text=True, timeout=60
+            [executable, *QUESTION], env={}, cwd="/", capture_output=True, text=True, timeout=60
         )
-        return dict(json.loads(done.stdout))
+        return understand(done.stdout, called, remedy)
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+        raise SandboxUnavailable(f"The code interpreter's {called} does not run ({error}): {remedy}.") from error
+
+
+def understand(answer: str, called: str, remedy: str) -> Interpreter:
+    """What a Python said; ValueError if that is no answer, SandboxUnavailable if it cannot run kernels."""
+    said: dict[str, Any] = json.loads(answer)
+    if said["missing"] is not None:
         raise SandboxUnavailable(
-            f"The code interpreter's Python {executable} does not run ({error}): name another with "
-            f"--sandbox-python, one where {_INSTALL} was done."
-        ) from error
+            f"The code interpreter's {called} cannot import its kernel ({said['missing']}): {remedy}."
+        )
+    if tuple(said["version"]) < (3, 11):
+        raise SandboxUnavailable(f"The code interpreter needs Python 3.11 or newer; {called} is older.")
+    return Interpreter(Path(said["executable"]), Path(said["prefix"]), _roots(said["roots"]), said["matplotlib"])
 
 
 def _roots(prefixes: list[str]) -> tuple[Path, ...]:

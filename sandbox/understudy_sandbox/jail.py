@@ -24,14 +24,22 @@ _FIRST_UID, _UIDS = 0x70000000, 0x0FFFFFFF
 
 
 def uid_of(name: str) -> int | None:
-    """The user that a session's processes become when the server is root; its own, and always the same.
+    """The user that a session's processes become when the server is root; its own, by a name of hexadecimal digits.
 
-    Files outlive kernels and servers, so the number comes from the session's folder name. Where the server
-    is not root everything stays its own user, who is somebody else inside a user namespace.
+    Where the server is not root everything stays its own user, who is somebody else inside a user namespace.
     """
     if os.geteuid() != 0:
         return None
     return _FIRST_UID + int(name[:8], 16) % _UIDS
+
+
+def owner_of(data: Path) -> int | None:
+    """The session's user that owns a folder of data; None where there is no folder, or it is somebody else's."""
+    try:
+        uid = data.stat(follow_symlinks=False).st_uid
+    except FileNotFoundError:
+        return None
+    return uid if 0 <= uid - _FIRST_UID < _UIDS else None
 
 
 @dataclass(frozen=True)
@@ -88,6 +96,7 @@ class Jail:
         """What the boot script is told, as JSON."""
         told = {
             "uid": self.uid,
+            "landlock": None,
             "limits": self.rlimits(),
             "role": self.role,
             "fonts": None,

@@ -57,6 +57,8 @@ class SandboxLimits:
     """Bytes of one message of the kernel; a longer one ends the kernel."""
     sessions: int = 64
     """Live kernels; the least recently used idle one gives way."""
+    warm: int = 1
+    """Kernels that wait for a session, each some 90 MB of memory once code was run or announced; among `sessions`."""
     idle: float = 30 * 60.0
     """Seconds after which an idle kernel is closed."""
     age: float = 60 * 60.0

@@ -4,7 +4,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 Status = Literal[
-    "ok", "error", "timeout", "died", "output_limit", "protocol_error", "killed:memory", "killed:disk", "killed:files"
+    "ok",
+    "error",
+    "timeout",
+    "died",
+    "output_limit",
+    "protocol_error",
+    "killed:memory",
+    "killed:disk",
+    "killed:files",
+    "killed:processes",
 ]
 
 

@@ -3,23 +3,29 @@
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 from .bubblewrap import Bubblewrap
+from .container import Container
 from .errors import SandboxUnavailable
-from .interpreter import Interpreter
-from .jail import Jail
-from .limits import SandboxLimits
+from .gateway import Gateway
+from .jail import DATA, Jail
+from .landlock import Landlock
 from .unsafe_local import UnsafeLocal
-from .wall import Wall
+from .wall import Boundary, Wall, WallOptions
 
 OTHERWISE = "Or accept --sandbox unsafe-local for code you trust."
 OFF = "The code interpreter is switched off: start the server with --sandbox auto."
 
-MAKERS: dict[str, Callable[[], Wall]] = {"bubblewrap": Bubblewrap, "unsafe-local": UnsafeLocal}
+MAKERS: dict[str, Callable[[WallOptions], Boundary]] = {
+    "bubblewrap": lambda _: Bubblewrap(),
+    "docker": lambda options: Container(options.image),
+    "landlock": lambda _: Landlock(),
+    "gateway": lambda options: Gateway(options.url, options.token),
+    "unsafe-local": lambda _: UnsafeLocal(),
+}
 """The walls by name; each is found out, and refused, when it is made."""
-LADDER = ("bubblewrap",)
+LADDER = ("bubblewrap", "docker", "landlock")
 """What `auto` tries, the strongest first."""
 WALLS = ("auto", *MAKERS, "off")
 
@@ -42,13 +48,17 @@ class Fonts:
     content: bytes
 
 
-def release_canary(wall: Wall, interpreter: Interpreter, limits: SandboxLimits, run: Path, uid: int | None) -> None:
+def release_canary(wall: Wall, jail: Jail) -> None:
     """Run the canary in a jail and raise SandboxUnavailable unless every wall held; blocks for some 0.2 s."""
-    secret = run / "secret"
+    secret = jail.run / "secret"
     secret.write_text("not for the jail")
-    told: dict[str, object] = {"secret": str(secret), "network": os.readlink("/proc/self/ns/net")}
-    jail = Jail(interpreter, limits, run, _data(run, uid), uid, role="canary", extra=told)
-    done = wall.run(jail)
+    told = {
+        "rooted": wall.rooted,
+        "server": os.getpid(),
+        "secret": str(secret),
+        "network": os.readlink("/proc/self/ns/net"),
+    }
+    done = wall.run(replace(jail, role="canary", extra=told))
     if done.returncode != 0:
         message = done.stderr.strip().splitlines()[-1:] or [f"it ended with status {done.returncode}"]
         raise SandboxUnavailable(f"The code interpreter has no wall: {wall.explain(done.stderr)} ({message[0]}).")
@@ -58,20 +68,8 @@ def release_canary(wall: Wall, interpreter: Interpreter, limits: SandboxLimits, 
         raise SandboxUnavailable(f"The code interpreter's wall does not hold ({', '.join(down)}): it is not used.")
 
 
-def build_fonts(
-    wall: Wall, interpreter: Interpreter, limits: SandboxLimits, run: Path, uid: int | None
-) -> Fonts | None:
+def build_fonts(wall: Wall, jail: Jail) -> Fonts | None:
     """Let matplotlib list its fonts in a jail, once, so that no kernel has to; None where that fails."""
-    data = _data(run, uid)
-    told: dict[str, object] = {"cache": "/mnt/data"}
-    done = wall.run(Jail(interpreter, limits, run, data, uid, role="fonts", extra=told))
-    found = sorted(data.glob("fontlist-*.json"))
+    done = wall.run(replace(jail, role="fonts", extra={"cache": DATA}))
+    found = sorted(jail.data.glob("fontlist-*.json"))
     return Fonts(found[0].name, found[0].read_bytes()) if done.returncode == 0 and found else None
-
-
-def _data(run: Path, uid: int | None) -> Path:
-    data = run / "data"
-    data.mkdir()
-    if uid is not None:
-        os.chown(data, uid, uid)
-    return data

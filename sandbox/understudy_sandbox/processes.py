@@ -24,6 +24,11 @@ def tree(pid: int) -> list[int]:
     return list(found)
 
 
+def threads(pids: Iterable[int]) -> int:
+    """How many threads they are."""
+    return sum(_threads(pid) for pid in pids)
+
+
 def resident(pids: Iterable[int]) -> int:
     """Their memory; what several share counts for each: cheap, and never too little."""
     return sum(sum(_fields(f"/proc/{pid}/status", (b"VmRSS:", b"VmSwap:"))) for pid in pids)
@@ -85,6 +90,13 @@ def _children(pids: list[int]) -> Iterator[int]:
                 yield from map(int, _read(f"/proc/{pid}/task/{thread}/children").split())
         except OSError:
             continue
+
+
+def _threads(pid: int) -> int:
+    try:
+        return len(os.listdir(f"/proc/{pid}/task"))
+    except OSError:
+        return 0
 
 
 def _parents() -> dict[int, int]:

@@ -14,6 +14,7 @@ import anyio
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
+from .excess import Excess
 from .jail import Jail
 from .wall import Wall
 
@@ -25,6 +26,7 @@ class WalledProvisioner(LocalProvisioner):
     """A kernel's process behind a wall, spawned and ended without a kernel manager."""
 
     _process: subprocess.Popen[bytes]
+    _stdin: IO[bytes]
     _stderr: IO[bytes]
 
     def __init__(self, wall: Wall, jail: Jail) -> None:
@@ -48,12 +50,13 @@ class WalledProvisioner(LocalProvisioner):
                 cwd=command.folder,
                 pass_fds=command.pass_fds,
                 start_new_session=True,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,  # that it breaks tells a jail that is being built that its server is gone
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
             )
+        assert self._process.stdin is not None
         assert self._process.stderr is not None
-        self._stderr = self._process.stderr
+        self._stdin, self._stderr = self._process.stdin, self._process.stderr
         os.set_blocking(self._stderr.fileno(), False)
         self.process, self.pid = self._process, self._process.pid
 
@@ -63,9 +66,20 @@ class WalledProvisioner(LocalProvisioner):
         if self.process is None:
             return False
         with suppress(BlockingIOError):
-            while chunk := os.read(self._stderr.fileno(), 65536):
-                self.stderr = (self.stderr + chunk)[-_KEPT_STDERR:]
+            # One piece, not all there is: the code may write faster than it is read, without an end.
+            self.stderr = (self.stderr + os.read(self._stderr.fileno(), 65536))[-_KEPT_STDERR:]
         return self._process.poll() is None
+
+    @property
+    def limit(self) -> Excess | None:
+        """The limit that ended it, if that can be told."""
+        status = None if self.process is None else self._process.poll()
+        return None if status is None else self._wall.limit(status)
+
+    @property
+    def top(self) -> int:
+        """The process above all others of the jail; 0 where that is not known."""
+        return self._wall.top(self._process, self._jail.sockets)
 
     def end(self) -> None:
         """Kill everything behind the wall, without waiting."""
@@ -78,5 +92,6 @@ class WalledProvisioner(LocalProvisioner):
             self.end()
             await anyio.sleep(_MOMENT)
         if self.process is not None:
+            self._stdin.close()
             self._stderr.close()
             self.process = None

@@ -11,7 +11,7 @@ from .excess import KILLED, told, told_deleted
 from .files import SessionFiles, Snapshot
 from .limits import SandboxLimits
 from .outputs import ExecResult, Status
-from .transcript import Names, OnOutput, Transcript
+from .transcript import OnOutput, Transcript
 
 if TYPE_CHECKING:
     from .call import Call
@@ -29,20 +29,21 @@ class KernelSession:
         self,
         files: SessionFiles,
         limits: SandboxLimits,
-        names: Names,
         *,
         start: StartKernel,
         on_call: Callable[[], None],
         on_end: Callable[[], None],
+        kernel: "Kernel | None" = None,
     ) -> None:
         self.files = files
         self._limits = limits
-        self._names = names
         self._start = start
         self._on_call = on_call
         self._on_end = on_end
         self._lock = anyio.Lock()
-        self._kernel: Kernel | None = None
+        self._kernel = kernel
+        self._news: dict[str, None] = {}
+        """Sentences for the model that wait for a call that lives to tell them."""
         self.used_at = time.monotonic()
 
     @property
@@ -83,51 +84,57 @@ class KernelSession:
     async def _execute(self, code: str, on_output: OnOutput) -> ExecResult:
         from .call import Call
 
-        transcript = Transcript(self._limits, on_output, self._names)
-        before = await self._settle_files(transcript)
-        kernel = await self._ready(transcript)
+        transcript = Transcript(self._limits, on_output)
+        before = await self._settle_files()
+        kernel = await self._ready()
+        transcript.names = kernel.names
         self._on_call()
         call = Call(kernel, transcript, self._limits)
         try:
-            status = await call.run(self._translate(code))
+            status = await call.run(kernel.names.translate(code), self.files)
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await self._abandon(call)
             raise
         return await self._conclude(call, status, transcript, before)
 
-    async def _ready(self, transcript: Transcript) -> "Kernel":
+    async def _ready(self) -> "Kernel":
         """The kernel, perhaps a fresh one; the model is told when that lost something."""
         if self._kernel is not None and not self._kernel.running:
             if self._kernel.struck is not None:
-                transcript.notes.append("Between the calls: " + told(self._kernel.struck, self._limits))
+                self._tell("Between the calls: " + told(self._kernel.struck, self._limits))
             await self._end_kernel()
         if self._kernel is None:
-            lost = self.files.had_kernel
+            if self.files.had_kernel:
+                self._tell(LOST)
             self._kernel = await self._start(self)
-            self.files.remember_kernel()
-            if lost:
-                transcript.notes.append(LOST)
+        self.files.remember_kernel()
         return self._kernel
+
+    def _tell(self, sentence: str) -> None:
+        self._news[sentence] = None
 
     async def _conclude(self, call: "Call", status: Status, transcript: Transcript, before: Snapshot) -> ExecResult:
         if call.kernel_lost:
             await self._end_kernel()
         after = await self._snapshot()
-        excess = self.files.excess(after)
+        here = self.files.excess(after)
+        excess = call.excess or here
         if excess is not None and status not in KILLED.values():
             # The watchdog had no time to see it; what happens must not depend on that.
             status, transcript.notes = KILLED[excess], [told(excess, self._limits)]
             await self._end_kernel()
         if status in (KILLED["disk"], KILLED["files"]):
-            deleted = await anyio.to_thread.run_sync(self.files.shrink, before) if excess else ()
+            deleted = await anyio.to_thread.run_sync(self.files.shrink, before) if here else ()
             transcript.notes.append(told_deleted(deleted))
             after = await self._snapshot()
+        transcript.notes = [*self._news, *transcript.notes]
         await transcript.close()
+        self._news.clear()
         note = " ".join(transcript.notes) or None
         return ExecResult(status, transcript.outputs, note, after.changed_since(before))
 
-    async def _settle_files(self, transcript: Transcript) -> Snapshot:
+    async def _settle_files(self) -> Snapshot:
         """The files before a call, brought within the limits if something filled them between the calls."""
         await anyio.to_thread.run_sync(self.files.make)
         before = await self._snapshot()
@@ -135,7 +142,7 @@ class KernelSession:
             return before
         await self._end_kernel()
         deleted = await anyio.to_thread.run_sync(self.files.shrink, None)
-        transcript.notes.append(f"There was more in /mnt/data than is allowed. {told_deleted(deleted)}")
+        self._tell(f"There was more in /mnt/data than is allowed. {told_deleted(deleted)}")
         return await self._snapshot()
 
     async def _abandon(self, call: "Call") -> None:
@@ -145,12 +152,6 @@ class KernelSession:
 
     async def _snapshot(self) -> Snapshot:
         return await anyio.to_thread.run_sync(self.files.snapshot)
-
-    def _translate(self, code: str) -> str:
-        # Without a wall there is no /mnt/data; the code is made to mean the folder that stands for it.
-        for path, name in self._names.everywhere.items():
-            code = code.replace(name, path)
-        return code
 
     async def _end_kernel(self) -> None:
         kernel, self._kernel = self._kernel, None

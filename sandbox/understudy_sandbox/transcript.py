@@ -27,6 +27,15 @@ class Names:
     in_errors: Mapping[str, str] = field(default_factory=dict)
     """Replaced in tracebacks and stderr only: the code may go on to use a path that it printed itself."""
 
+    def translate(self, code: str) -> str:
+        """The code, meaning the host's paths where it names what it sees in their place."""
+        paths = {name: path for path, name in self.everywhere.items()}
+        if not paths:
+            return code
+        # In one go: a path may begin with another's name.
+        named = rf"(?<![\w.~-])(?:{'|'.join(map(re.escape, paths))})(?![\w.-])"
+        return re.sub(named, lambda found: paths[found[0]], code)
+
     def clean(self, text: str, error: bool) -> str:
         """The text with the paths replaced."""
         for path, name in self.everywhere.items():
@@ -41,10 +50,10 @@ class Names:
 class Transcript:
     """The outputs of one call in their order."""
 
-    def __init__(self, limits: SandboxLimits, on_output: OnOutput, names: Names) -> None:
+    def __init__(self, limits: SandboxLimits, on_output: OnOutput) -> None:
         self._limits = limits
         self._on_output = on_output
-        self._names = names
+        self.names = Names()
         self._outputs: list[Output] = []
         self._pending: list[str] = []
         self._pending_since = 0.0
@@ -120,7 +129,7 @@ class Transcript:
         if text and not self._room:
             self._cut = True
             return
-        text = self._names.clean(text, from_libraries)
+        text = self.names.clean(text, from_libraries)
         kept = _fit(text, self._room)
         self._room -= len(kept.encode())
         self._cut = self._cut or len(kept) < len(text)

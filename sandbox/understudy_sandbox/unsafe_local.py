@@ -19,6 +19,9 @@ class UnsafeLocal(Wall):
         "send whatever this user can. Use it only with code you would run yourself."
     )
     rooted = False
+    counted = False
+    folders = {"home": "/home/sandbox"}  # noqa: RUF012
+    follows = False
 
     @contextmanager
     def command(self, jail: Jail) -> Iterator[Command]:

@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
 
@@ -17,8 +17,8 @@ from .excess import Excess
 from .limits import SandboxLimits
 
 if TYPE_CHECKING:
+    from .files import SessionFiles
     from .kernel import Kernel
-    from .session import KernelSession
 
 log = logging.getLogger("understudy")
 
@@ -36,10 +36,26 @@ class Look:
     """Whether half of the limit is used, so that the next look should come soon."""
 
 
-class Watchdog:
-    """Watches all sessions: a task for memory, which fills fast, and one for files, where a look may take long."""
+class Watched(Protocol):
+    """A session, or a jail that waits for one."""
 
-    def __init__(self, limits: SandboxLimits, sessions: Callable[[], Iterable["KernelSession"]]) -> None:
+    @property
+    def busy(self) -> bool:
+        """Whether it runs a call."""
+
+    @property
+    def kernel(self) -> "Kernel | None":
+        """What is watched, if there is one."""
+
+    @property
+    def files(self) -> "SessionFiles":
+        """Its folder."""
+
+
+class Watchdog:
+    """Watches all jails: a task for memory, which fills fast, and one for files, where a look may take long."""
+
+    def __init__(self, limits: SandboxLimits, sessions: Callable[[], Iterable[Watched]]) -> None:
         self._rounds = (_Round(sessions, _Memory(limits), rest=0.5), _Round(sessions, _files, rest=4.0))
 
     def wake(self) -> None:
@@ -59,8 +75,8 @@ class _Round:
 
     def __init__(
         self,
-        sessions: Callable[[], Iterable["KernelSession"]],
-        measure: Callable[["KernelSession", "Kernel"], Look],
+        sessions: Callable[[], Iterable[Watched]],
+        measure: Callable[[Watched, "Kernel"], Look],
         rest: float,
     ) -> None:
         self._sessions = sessions
@@ -90,7 +106,7 @@ class _Round:
         with anyio.move_on_after(seconds):
             await (self.wake.wait() if until_woken else anyio.sleep_forever())
 
-    async def _look(self, session: "KernelSession") -> bool:
+    async def _look(self, session: Watched) -> bool:
         """Look at one session; whether to look again soon."""
         kernel = session.kernel
         if kernel is None or kernel.struck or not kernel.running:
@@ -108,13 +124,16 @@ class _Round:
 
 
 class _Memory:
-    """Measures a jail's processes and its file systems in memory."""
+    """Measures a jail's processes and its file systems in memory, and counts them where the system does not."""
 
     def __init__(self, limits: SandboxLimits) -> None:
         self._limit = limits.memory
+        self._processes = limits.processes
 
-    def __call__(self, session: "KernelSession", kernel: "Kernel") -> Look:  # noqa: ARG002
+    def __call__(self, session: Watched, kernel: "Kernel") -> Look:  # noqa: ARG002
         pids = processes.tree(kernel.pid)
+        if not kernel.counted and processes.threads(pids) > self._processes:
+            return Look("processes")
         # A jail's file systems are measured whole; without a wall only what its processes hold can be known.
         files = processes.scratch(pids[-1] if len(pids) < 2 else pids[1], kernel.scratch)
         files += processes.memory_files(pids, _NAMELESS if kernel.scratch else (*_NAMELESS, "/dev/shm/"))  # noqa: S108
@@ -123,8 +142,8 @@ class _Memory:
         return Look("memory" if over else None, near=at_most > self._limit // 2)
 
 
-def _files(session: "KernelSession", kernel: "Kernel") -> Look:
-    """Measure /mnt/data, what was deleted from it but is still held, and the folder of the sockets."""
-    snapshot = session.files.snapshot(also=kernel.sockets)
-    hidden = processes.deleted_files(processes.tree(kernel.pid), session.files.devices(kernel.sockets))
+def _files(session: Watched, kernel: "Kernel") -> Look:
+    """Measure /mnt/data, what was deleted from it but is still held, and what else the code may fill on the disk."""
+    snapshot = session.files.snapshot(also=kernel.folders)
+    hidden = processes.deleted_files(processes.tree(kernel.pid), session.files.devices(kernel.folders))
     return Look(session.files.excess(snapshot, hidden))

@@ -4,6 +4,7 @@ import logging
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 from fastapi import FastAPI
 
@@ -33,7 +34,7 @@ from understudy.routes import models as model_routes
 from understudy.services import Services
 from understudy.settings import Settings
 from understudy.supervisor import Supervisor
-from understudy_sandbox import Sandbox, SandboxLimits
+from understudy_sandbox import Sandbox, SandboxLimits, WallOptions
 
 _DRAIN_SECONDS = 2.0
 log = logging.getLogger("understudy")
@@ -99,7 +100,7 @@ async def _lay(settings: Settings, models: Models) -> AsyncGenerator[Ground, Non
     """What is there before a house and after it."""
     async with AsyncExitStack() as stack:
         stack.push_async_callback(models.aclose)
-        sandbox = _sandbox(settings)
+        sandbox = make_sandbox(settings, settings.data_dir / "sandbox")
         stack.push_async_callback(sandbox.aclose)
         supervisor = await stack.enter_async_context(Supervisor())
         supervisor.start("sandbox probe", lambda: _probe(sandbox))
@@ -109,7 +110,8 @@ async def _lay(settings: Settings, models: Models) -> AsyncGenerator[Ground, Non
         yield Ground(models, sandbox)
 
 
-def _sandbox(settings: Settings) -> Sandbox:
+def make_sandbox(settings: Settings, root: Path) -> Sandbox:
+    """The sandbox as the settings want it, its files in `root`."""
     limits = SandboxLimits(
         timeout=settings.sandbox_timeout,
         memory=settings.sandbox_memory,
@@ -118,10 +120,10 @@ def _sandbox(settings: Settings) -> Sandbox:
         output=settings.sandbox_output,
         idle=settings.sandbox_idle,
         sessions=settings.sandbox_sessions,
+        warm=settings.sandbox_warm,
     )
-    return Sandbox(
-        wall=settings.sandbox, root=settings.data_dir / "sandbox", python=settings.sandbox_python, limits=limits
-    )
+    options = WallOptions(settings.sandbox_image, settings.sandbox_url, settings.sandbox_token)
+    return Sandbox(wall=settings.sandbox, root=root, python=settings.sandbox_python, limits=limits, options=options)
 
 
 async def _drain(services: Services) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from understudy.settings import PASS_THROUGH, Settings, UsageError, allowed_mode, shown_size
+from understudy.settings import PASS_THROUGH, SECRET, Settings, UsageError, allowed_mode, shown_size
 
 
 def flag(name: str) -> str:
@@ -97,7 +97,7 @@ def _parse(one: Any, value: Any, source: str) -> Any:
         value = ",".join(texts)
         return tuple(about["parse"](text) for text in texts)
     except ValueError as error:
-        shown = "" if one.name in ("upstream_key", "api_key", "database_url") else f" {value!r}"
+        shown = "" if one.name in SECRET else f" {value!r}"
         raise UsageError(f"{source}{shown}: {error}") from error
 
 
@@ -122,6 +122,10 @@ def _check_without_upstream(settings: Settings) -> None:
         return
     if settings.upstream_key:
         raise UsageError("--upstream-key needs --upstream")
+    if settings.sandbox == "gateway" and not settings.sandbox_url:
+        raise UsageError("--sandbox gateway needs --sandbox-url http://HOST:PORT")
+    if settings.test_api and settings.database_url:
+        raise UsageError("--test-api keeps each key's world in a folder of its own: it goes with no --database-url")
     if settings.model:
         raise UsageError(f"--model {settings.model} needs --upstream URL: without one the offline model answers")
     if settings.embedder.startswith("upstream:"):

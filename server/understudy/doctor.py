@@ -9,10 +9,10 @@ from pathlib import Path
 import anyio
 from sqlalchemy.exc import SQLAlchemyError
 
+from understudy.app import make_sandbox
 from understudy.database import Database
 from understudy.retrieval_folder import hint
 from understudy.settings import Settings, StartError
-from understudy_sandbox import Sandbox
 
 Finding = tuple[str, str, str]
 """A mark (`ok`, `--` for what is missing but not needed, `!!` for what is wrong), a subject, a sentence."""
@@ -92,7 +92,7 @@ def _port(settings: Settings) -> Finding:
 
 async def _sandbox(settings: Settings) -> Finding:
     with tempfile.TemporaryDirectory(prefix="understudy-doctor-") as folder:
-        sandbox = Sandbox(wall=settings.sandbox, root=Path(folder), python=settings.sandbox_python)
+        sandbox = make_sandbox(settings, Path(folder))
         try:
             verdict = await sandbox.probe()
         finally:

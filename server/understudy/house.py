@@ -78,17 +78,21 @@ async def open_house(settings: Settings, ground: Ground, realm: str = "") -> Asy
             code_interpreter=code_interpreter,
             executor=executor,
         )
-        await _resume(services)
+        await _resume(services, realm)
         ingestion.start()
         supervisor.start("sweeper", lambda: _keep_sweeping(services))
         yield services
 
 
-async def _resume(services: Services) -> None:
+async def _resume(services: Services, realm: str) -> None:
     """Mend what the last stop broke off, and go on with the runs that were queued."""
     for run_id in await services.database.write(mend_after_crash):
         services.executor.start(run_id)
     await services.storage.keep_only(await services.database.read(_contents))
+    if not realm:
+        # Else the sandbox has other houses' threads too.
+        threads = await services.database.read(lambda session: session.exec(select(tables.Thread.id)).all())
+        await services.sandbox.keep_only(threads)
 
 
 async def _keep_sweeping(services: Services) -> None:

@@ -24,7 +24,9 @@ KNOWN_UPSTREAMS = {
 }
 PASS_THROUGH = "pass-through"  # noqa: S105
 _KIB, _MIB, _GIB = 1024, 1024**2, 1024**3
-SANDBOXES = ("auto", "bubblewrap", "unsafe-local", "off")
+SANDBOXES = ("auto", "bubblewrap", "docker", "landlock", "gateway", "unsafe-local", "off")
+SECRET = ("upstream_key", "api_key", "database_url", "sandbox_url", "sandbox_token")
+"""What no error shows."""
 CASSETTE_MODES = ("none", "once", "new", "all")
 
 
@@ -231,6 +233,9 @@ class Settings:
     sandbox_python: Path | None = _setting(
         None, "Python that runs the code, with the packages it may import", lambda value: Path(value).expanduser()
     )
+    sandbox_image: str = _setting("understudy-kernel", "image of the containers in which docker or podman run the code")
+    sandbox_url: str | None = _setting(None, "address of the Jupyter gateway that runs the code", _http_url)
+    sandbox_token: str | None = _setting(None, "its token", _key)
     sandbox_timeout: float = _setting(60.0, "seconds that one call of the code interpreter may take", _positive(float))
     sandbox_memory: int = _setting(
         2 * _GIB, "memory of a session's processes together, their /tmp included", _size(128 * _MIB), metavar="SIZE"
@@ -250,6 +255,12 @@ class Settings:
         64,
         "sessions that are kept running at once; beyond, the least recently used gives way",
         _at_least(1),
+        metavar="NUMBER",
+    )
+    sandbox_warm: int = _setting(
+        1,
+        "of these, sessions that are started before a thread asks, once a run may use the code interpreter",
+        _at_least(0),
         metavar="NUMBER",
     )
     embedder: str = _setting(

@@ -48,6 +48,8 @@ def _run(*arguments: str, **variables: str) -> tuple[int, str]:
         (["--sandbox-output", "1GiB"], "expected at most 16MiB"),
         (["--sandbox-sessions", "0"], "expected a whole number from 1 on"),
         (["--sandbox-idle", "-1"], "expected a number above 0"),
+        (["--sandbox", "gateway"], "--sandbox gateway needs --sandbox-url"),
+        (["--sandbox", "gateway", "--sandbox-url", "user:secret@host"], "--sandbox-url: expected http://HOST:PORT"),
         (["--sandbox", "none"], "expected one of auto, bubblewrap"),
         (["--embedder", "large"], "expected minilm, sentence-transformers:NAME"),
         (["--embedder", "upstream:e"], "--embedder upstream:e needs --upstream"),

@@ -196,3 +196,18 @@ def test_deleting_a_thread_deletes_its_files(client: OpenAI, server: ServerProce
     assert list(server.data_dir.glob("sandbox/*/data/trace.txt"))
     client.beta.threads.delete(thread)
     assert not list(server.data_dir.glob("sandbox/*/data/trace.txt"))
+
+
+def test_files_of_threads_that_are_gone_do_not_outlive_a_restart(upstream: ScriptedUpstream, tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path / "data", "--upstream", upstream.url)
+    with official_client(server) as client:
+        model = upstream.script(_code("open('trace.txt', 'w').write('x')"), Reply("ok"))
+        _run(client, thread_with(client), assistant_with(client, model, [CODE]))
+    (kept,) = server.data_dir.glob("sandbox/*/data/trace.txt")
+    server.kill()  # say, between a thread's deletion and that of its files
+    gone = kept.parents[1].with_name(kept.parents[1].name[::-1])
+    (gone / "data").mkdir(parents=True)
+    server.start()
+    assert kept.exists()
+    assert not gone.exists()
+    assert server.stop() == 0

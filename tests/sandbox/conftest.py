@@ -1,14 +1,17 @@
 """Real jails and real kernels. One sandbox serves all tests, each test has a session of its own."""
 
+import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import anyio
 import pytest
 
+from tests.readable_python import readable_python
 from understudy_sandbox import ExecResult, Image, KernelSession, Logs, Output, Sandbox, SandboxLimits
 from understudy_sandbox.limits import MIB
 
@@ -43,6 +46,10 @@ class Caller:
         return text(result)
 
 
+SOCKETS = "__import__('os').path.dirname(__import__('ipykernel.connect').connect.get_connection_file())"
+"""What gives code the folder of its kernel's sockets."""
+
+
 def text(result: ExecResult) -> str:
     return "".join(output.text for output in result.outputs if isinstance(output, Logs))
 
@@ -51,34 +58,55 @@ def images(result: ExecResult) -> list[Image]:
     return [output for output in result.outputs if isinstance(output, Image)]
 
 
-@pytest.fixture(scope="session")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("sessions")
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a module's tests behind each of the walls that it names."""
+    walls = getattr(metafunc.module, "WALLS", None)
+    if walls and "wall" in metafunc.fixturenames:
+        metafunc.parametrize("wall", walls, indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")
-async def sandbox(root: Path) -> AsyncIterator[Sandbox]:
-    sandbox = Sandbox(root=root)
+def wall(request: pytest.FixtureRequest) -> str:
+    """The wall that the fixtures' sandboxes have."""
+    return str(getattr(request, "param", "bubblewrap"))
+
+
+@pytest.fixture(scope="session")
+def python(wall: str) -> Path | None:
+    return readable_python() if wall == "landlock" else None
+
+
+@pytest.fixture(scope="session")
+def root() -> Iterator[Path]:
+    """A folder that other users can pass, which pytest's own are not."""
+    with TemporaryDirectory(prefix="understudy-test-") as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+async def sandbox(root: Path, wall: str, python: Path | None) -> AsyncIterator[Sandbox]:
+    sandbox = Sandbox(wall=wall, root=root / wall, python=python)
     yield sandbox
     await sandbox.aclose()
 
 
 @pytest.fixture(scope="session")
-async def hasty(root: Path) -> AsyncIterator[Sandbox]:
+async def hasty(root: Path, wall: str, python: Path | None) -> AsyncIterator[Sandbox]:
     """A sandbox with small limits."""
     limits = SandboxLimits(
         timeout=1.0, grace=1.0, received=2 * 1024 * 1024, images=2, message=8 * 1024 * 1024, files=200
     )
-    sandbox = Sandbox(root=root / "hasty", limits=limits)
+    sandbox = Sandbox(wall=wall, root=root / f"{wall}-hasty", python=python, limits=limits)
     yield sandbox
     await sandbox.aclose()
 
 
 @pytest.fixture(scope="session")
-async def tight(root: Path) -> AsyncIterator[Sandbox]:
+async def tight(root: Path, wall: str, python: Path | None) -> AsyncIterator[Sandbox]:
     """A sandbox with little room, and the watchdog over it."""
-    limits = SandboxLimits(timeout=30.0, grace=1.0, memory=192 * MIB, disk=48 * MIB, files=300)
-    async with watched(Sandbox(root=root / "tight", limits=limits)) as sandbox:
+    limits = SandboxLimits(timeout=30.0, grace=1.0, memory=192 * MIB, disk=48 * MIB, files=300, warm=0)
+    async with watched(Sandbox(wall=wall, root=root / f"{wall}-tight", python=python, limits=limits)) as sandbox:
         yield sandbox
 
 

@@ -12,6 +12,7 @@ from understudy_sandbox.limits import SandboxLimits
 from .conftest import Caller, text
 
 pytestmark = pytest.mark.anyio
+WALLS = ("bubblewrap", "landlock")
 
 PLANT = """
 import os

@@ -9,6 +9,7 @@ from understudy_sandbox import Sandbox, SandboxLimits
 from .conftest import Caller, images, text
 
 pytestmark = pytest.mark.anyio
+WALLS = ("bubblewrap", "landlock")
 
 
 async def test_a_slow_call_is_interrupted_and_keeps_its_state(hurried: Caller) -> None:
@@ -50,6 +51,7 @@ async def test_a_flood_of_output_is_stopped(hurried: Caller) -> None:
 async def test_a_gigantic_line_is_stopped(hurried: Caller) -> None:
     result = await hurried("print('x' * 100_000_000)")
     assert result.status == "output_limit"
+    assert (await hurried.logs("1 + 1")).startswith("2\n"), "what was still on its way flooded the next call"
 
 
 async def test_a_flood_below_python_is_stopped(hurried: Caller) -> None:
@@ -77,22 +79,10 @@ async def test_images_are_counted(hurried: Caller) -> None:
     assert "3 images were left out" in (result.note or "")
 
 
-async def test_a_fork_bomb_stays_small_and_neighbours_do_not_notice(hurried: Caller, caller: Caller) -> None:
-    await caller.logs("1")
-    bomb = "import os, time\ncount = 0\ntry:\n while True:\n  if os.fork() == 0: time.sleep(60)\n  count += 1\n"
-    result = await hurried(bomb + "except BlockingIOError: print('refused after', count)")
-    assert "refused after" in text(result)
-    assert int(text(result).split()[2]) < 64
-    started = time.monotonic()
-    assert await caller.logs("1 + 1") == "2\n"
-    assert time.monotonic() - started < 1
-
-
 async def test_memory_and_files_are_bounded(caller: Caller) -> None:
     assert "MemoryError" in text(await caller("x = bytearray(20 * 2**30)"))
     result = await caller("f = open('big', 'wb'); f.truncate(2**40)")
     assert "File too large" in text(result)
-    assert "No space left" in text(await caller("open('/tmp/big', 'wb').write(bytes(2**29))"))
 
 
 async def test_too_many_files_are_told(hurried: Caller) -> None:

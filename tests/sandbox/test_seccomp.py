@@ -50,6 +50,48 @@ CASES = [
     ("aarch64", 101, (), None),  # nanosleep here, ptrace there
 ]
 
+HOSTED = [
+    ("x86_64", 41, (1, 0x80801), None),  # socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK)
+    ("x86_64", 41, (1, 2), errno.EOPNOTSUPP),  # a datagram goes where it is sent
+    ("x86_64", 53, (1, 5), errno.EOPNOTSUPP),
+    ("x86_64", 41, (2, 1), errno.ENETUNREACH),
+    ("x86_64", 41, (10, 1), errno.ENETUNREACH),
+    ("x86_64", 41, (16, 3), errno.EOPNOTSUPP),
+    ("x86_64", 42, (), errno.EPERM),  # connect
+    ("x86_64", 302, (0,), None),  # prlimit64
+    ("x86_64", 302, (7,), errno.EPERM),
+    ("x86_64", 144, (7,), 0),  # sched_setscheduler
+    ("x86_64", 141, (0, 0), None),  # setpriority(PRIO_PROCESS, 0)
+    ("x86_64", 141, (0, 7), errno.EPERM),
+    ("x86_64", 141, (2, 0), errno.EPERM),  # setpriority(PRIO_USER, 0)
+    ("x86_64", 251, (1, 0), None),  # ioprio_set(IOPRIO_WHO_PROCESS, 0)
+    ("x86_64", 251, (3, 0), errno.EPERM),
+    ("aarch64", 203, (), errno.EPERM),
+    ("aarch64", 198, (1, 1), None),
+    ("aarch64", 140, (1, 0), errno.EPERM),
+    ("aarch64", 64, (), None),  # write here, semget there
+]
+SHARED = [
+    ("x86_64", 90, 0),
+    ("x86_64", 280, 0),
+    ("x86_64", 92, errno.EPERM),
+    ("aarch64", 53, 0),
+    ("aarch64", 54, errno.EPERM),
+]
+
+
+@pytest.mark.parametrize(("machine", "nr", "arguments", "answer"), HOSTED)
+def test_calls_where_there_are_no_namespaces(
+    machine: str, nr: int, arguments: tuple[int, ...], answer: int | None
+) -> None:
+    assert run(seccomp.assemble(machine, hosted=True), machine, nr, *arguments) == answer
+
+
+@pytest.mark.parametrize(("machine", "nr", "answer"), SHARED)
+def test_calls_where_the_user_is_the_servers(machine: str, nr: int, answer: int) -> None:
+    assert run(seccomp.assemble(machine, hosted=True), machine, nr) is None
+    assert run(seccomp.assemble(machine, hosted=True, shared=True), machine, nr) == answer
+
 
 @pytest.mark.parametrize(("machine", "nr", "arguments", "answer"), CASES)
 def test_calls(machine: str, nr: int, arguments: tuple[int, ...], answer: int | None) -> None:

@@ -1,17 +1,16 @@
 """Attacks from inside: each must be refused, and leave host, neighbour and server as they were."""
 
 import socket
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from understudy_sandbox import Sandbox
 
-from .conftest import Caller, text
+from .conftest import SOCKETS, Caller
 
 pytestmark = pytest.mark.anyio
+WALLS = ("bubblewrap", "landlock")
 
 REFUSED = {
     "internet": "socket.create_connection(('1.1.1.1', 80), timeout=3)",
@@ -40,7 +39,7 @@ REFUSED = {
     "user 0": "os.setuid(0)",
     "groups": "os.setgroups([0])",
     "chroot": "os.chroot('/tmp')",
-    "raised limits": "resource.setrlimit(resource.RLIMIT_NPROC, (9999, 9999))",
+    "raised limits": "resource.setrlimit(resource.RLIMIT_NOFILE, (9999, 9999))",
     "unshare user": "call('unshare', 0x10000000)",
     "unshare mount": "call('unshare', 0x20000)",
     "clone user": "syscall(56 if x86 else 220, 0x10000000 | 17, 0, 0, 0, 0)",
@@ -95,65 +94,6 @@ async def test_the_same_attempts_succeed_without_a_wall(root: Path) -> None:
     assert logs == f"{dict.fromkeys(harmless, 'succeeded')}\n"
 
 
-@pytest.fixture
-def listener() -> Iterator[int]:
-    """A server on the host's loopback that nobody may reach."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        threading.Thread(target=lambda: server.listen(), daemon=True).start()
-        yield server.getsockname()[1]
-
-
-async def test_the_hosts_loopback_is_not_the_jails(caller: Caller, listener: int) -> None:
-    result = await caller(f"import socket; socket.create_connection(('127.0.0.1', {listener}), timeout=3)")
-    assert "ConnectionRefusedError" in text(result)
-
-
-async def test_the_jails_own_loopback_works(caller: Caller) -> None:
-    code = (
-        "import socket; s = socket.create_server(('127.0.0.1', 0)); socket.create_connection(s.getsockname()).close()"
-    )
-    await caller.logs(code)
-
-
-async def test_host_files_cannot_be_seen(caller: Caller, root: Path, tmp_path: Path) -> None:
-    secret = tmp_path / "secret"
-    secret.write_text("secret")
-    neighbour = Caller(caller.sandbox, "neighbour")
-    await neighbour.logs("open('theirs', 'w').write('x')")
-    paths = [str(secret), str(root), __file__, "/var", "/run/docker.sock"]
-    assert await caller.logs(f"import os; print([p for p in {paths!r} if os.path.exists(p)])") == "[]\n"
-    found = await caller.logs("print([f for _, _, fs in os.walk('/mnt') for f in fs], os.listdir('/mnt/data/..'))")
-    assert found == "[] ['data']\n"
-    assert await caller.logs("print(open('/etc/passwd').read().count('\\n'))") == "2\n"
-
-
-async def test_environment_and_processes_are_the_jails_own(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
-    code = """
-import glob, os
-def read(path):
-    try:
-        return open(path, 'rb').read()
-    except OSError:
-        return b''
-everything = b''.join(map(read, glob.glob('/proc/[0-9]*/environ') + glob.glob('/proc/[0-9]*/cmdline')))
-print(b'sk-secret' in everything, b'pytest' in everything)
-print(sorted(int(name) for name in os.listdir('/proc') if name.isdigit()))
-print('OPENAI_API_KEY' in os.environ, 'UNDERSTUDY_BOOT' in os.environ)
-"""
-    assert await caller.logs(code) == "False False\n[1, 2]\nFalse False\n"
-
-
-async def test_the_user_has_no_power(caller: Caller) -> None:
-    code = """
-import os
-fields = dict(line.split(':', 1) for line in open('/proc/self/status').read().splitlines())
-print(os.getuid() != 0, [fields[name].strip() for name in ('CapEff', 'CapPrm', 'CapAmb', 'NoNewPrivs', 'Seccomp')])
-"""
-    zero = "0" * 16
-    assert await caller.logs(code) == f"True ['{zero}', '{zero}', '{zero}', '1', '2']\n"
-
-
 async def test_signals_stay_in_the_jail(caller: Caller) -> None:
     """As root's own user the first process may be signalled, and ignores it; otherwise it may not."""
     code = "import os\nfor pid in (1, -1):\n try: os.kill(pid, 9)\n except OSError: pass\nprint('alone')"
@@ -182,8 +122,8 @@ async def test_a_swapped_socket_is_not_connected_to(caller: Caller, tmp_path: Pa
         server.listen()
         server.settimeout(0.7)
         await caller(
-            "import os\ntry:\n for i in range(1, 6):\n  os.unlink(f'/run/k/s-{i}')\n"
-            f"  os.symlink({str(target)!r}, f'/run/k/s-{{i}}')\nexcept OSError: pass"
+            f"import os\nfolder = {SOCKETS}\ntry:\n for i in range(1, 6):\n  os.unlink(f'{{folder}}/s-{{i}}')\n"
+            f"  os.symlink({str(target)!r}, f'{{folder}}/s-{{i}}')\nexcept OSError: pass"
         )
         await caller("import os; os._exit(0)")
         with pytest.raises(TimeoutError):

@@ -107,6 +107,10 @@ def _network() -> bool:
     return True
 
 
+def _open_executable(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o755)
+
+
 def no_network() -> None:
     """Let pip fail at once and say why, however it is called."""
     from IPython.core.magics.packaging import PackagingMagics
@@ -114,9 +118,9 @@ def no_network() -> None:
     folder = os.path.join(os.environ["HOME"], ".local", "bin")
     os.makedirs(folder, exist_ok=True)
     for name in ("pip", "pip3"):
-        with open(os.path.join(folder, name), "w") as script:
+        # Born executable: behind some walls nothing can be made so.
+        with open(os.path.join(folder, name), "w", opener=_open_executable) as script:
             script.write(f'#!/bin/sh\nexec "{sys.executable}" -m pip "$@"\n')
-            os.fchmod(script.fileno(), 0o755)
     os.environ["PATH"] = f"{folder}:{os.environ['PATH']}"
     # For programs that the code starts; this one's own path is made already.
     os.environ["PYTHONPATH"] = _SHADOW

@@ -7,10 +7,23 @@ import importlib.util
 import json
 import os
 import resource
+import select
+import sys
 from typing import Any
 
 PIECE = 256 * 1024
 """Characters that the kernel sends at once."""
+
+
+def need_server() -> None:
+    """End where the server has ended: the parent whose death ends a jail must be there to begin with."""
+    pipe = select.poll()
+    pipe.register(0, 0)
+    if pipe.poll(0):
+        sys.exit("the server is gone")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
 
 
 def become(uid: int) -> None:
@@ -55,6 +68,9 @@ def bound_messages() -> None:
     plain_write = OutStream.write
 
     def write(self: Any, string: str) -> int | None:
+        if isinstance(string, str) and not string.isascii():
+            # Half a character, such as a file's odd name may hold, would take all that waits with it.
+            string = string.encode("utf-8", "replace").decode()
         if not isinstance(string, str) or len(string) + getattr(self, "_unsent", 0) < PIECE:
             self._unsent = getattr(self, "_unsent", 0) + len(string)
             return plain_write(self, string)
@@ -90,6 +106,12 @@ def start_kernel(arguments: list[str]) -> None:
             context.setsockopt(zmq.SNDHWM, 0)
             super().init_iopub(context)  # type: ignore[no-untyped-call]
 
+        def init_kernel(self) -> None:
+            # Nobody debugs over the wire; importing what could would be a quarter of the start and 8 MB.
+            sys.modules["debugpy"] = None  # type: ignore[assignment]
+            super().init_kernel()  # type: ignore[no-untyped-call]
+            del sys.modules["debugpy"]
+
     bound_messages()
     neighbour("absences").accept()
     PatientKernelApp.launch_instance(argv=arguments)
@@ -98,6 +120,12 @@ def start_kernel(arguments: list[str]) -> None:
 def main() -> None:
     """Settle in, then become the canary, the builder of the font list or the kernel."""
     settings: dict[str, Any] = json.loads(os.environ.pop("UNDERSTUDY_BOOT"))
+    if settings["landlock"] is not None:
+        neighbour("reaper").divide(settings["landlock"], neighbour("landlock"), neighbour("seccomp"))
+    if settings.get("keeper"):
+        seccomp = neighbour("seccomp")
+        seccomp.load(seccomp.assemble())
+        neighbour("keeper").part(settings["role"])
     if settings["uid"] is not None:
         become(settings["uid"])
     limit(settings["limits"])
@@ -108,6 +136,7 @@ def main() -> None:
         os.environ["MPLCONFIGDIR"] = settings["cache"]
         import matplotlib.font_manager  # noqa: F401 - importing it writes the list
     else:
+        need_server()
         if settings["fonts"]:
             settle_fonts(settings["fonts"])
         start_kernel(settings["arguments"])

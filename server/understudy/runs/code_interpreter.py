@@ -34,6 +34,10 @@ class CodeInterpreter:
         self._database = database
         self._storage = storage
 
+    def expect(self) -> None:
+        """A run may use it soon."""
+        self._sandbox.expect()
+
     async def run(self, thread_id: str, code: str, files: dict[str, str], on_output: Callable[[JSON], None]) -> None:
         """Run `code` with `files` (ids by name) in /mnt/data; `on_output` gets each output as it happens."""
         session = await self._sandbox.session(self._realm + thread_id)

@@ -231,6 +231,8 @@ class _Leg:
             message = f"The run made {prompt.rounds} rounds of tool calls, the limit set by --max-tool-rounds."
             await self._end("failed", error={"code": "server_error", "message": message})
             return False
+        if prompt.tools.code_interpreter:
+            executor.code_interpreter.expect()
         if not prompt.rounds:
             await executor.file_search.wait(prompt.stores)
         request = await self._request(prompt)
