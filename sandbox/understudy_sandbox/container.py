@@ -43,6 +43,7 @@ class Container(Wall):
 
     name = "docker"
     follows = False
+    grouped = False
     scratch = ("/dev/shm", "/tmp", HOME)  # noqa: S108
     messages = _MESSAGES
 

@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
+from .cgroups import Group
 from .interpreter import Interpreter
 from .limits import SandboxLimits
 
@@ -56,6 +57,7 @@ class Jail:
     fonts: Path | None = None
     arguments: tuple[str, ...] = ()
     """The kernel's own arguments."""
+    group: Group | None = None
     extra: dict[str, object] = field(default_factory=dict)
     """Further settings for the boot script."""
 

@@ -167,6 +167,8 @@ class JailedKernel(Kernel):
     @property
     def struck(self) -> Excess | None:  # type: ignore[override]
         """The limit that it was ended for."""
+        if self._struck is None and self._jail.group is not None and self._jail.group.starved:
+            self._struck = "memory"
         return self._struck or self._provisioner.limit
 
     def strike(self, excess: Excess) -> None:
@@ -185,6 +187,8 @@ class JailedKernel(Kernel):
         self._channels.close()
         with suppress(OSError):
             delete_tree(self._jail.run)
+        if self._jail.group is not None:
+            await anyio.to_thread.run_sync(self._jail.group.remove)
         said = self._provisioner.stderr.decode(errors="replace").strip()
         return f" ({said.splitlines()[-1]})" if said else ""
 

@@ -44,8 +44,9 @@ class WalledProvisioner(LocalProvisioner):
     def _spawn(self) -> None:
         # From this very thread: bubblewrap dies with the thread that spawned it.
         with self._wall.command(self._jail) as command:
+            group = self._jail.group
             self._process = subprocess.Popen(  # noqa: S603 - our own command line
-                command.argv,
+                command.argv if group is None else group.enter(command.argv),
                 env=command.environment,
                 cwd=command.folder,
                 pass_fds=command.pass_fds,
@@ -83,6 +84,8 @@ class WalledProvisioner(LocalProvisioner):
 
     def end(self) -> None:
         """Kill everything behind the wall, without waiting."""
+        if self._jail.group is not None:
+            self._jail.group.end()
         self._wall.end(self._process)
 
     async def kill(self, restart: bool = False) -> None:  # noqa: ARG002

@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 
 import anyio
 
+from . import cgroups
 from .errors import SandboxUnavailable
 from .files import SessionFiles
 from .folders import RunFolders, delete_tree, short_base, sweep
@@ -241,7 +242,16 @@ class Sandbox:
         assert self._interpreter is not None
         assert self._wall is not None
         fonts = self._fonts_folder(self._wall, self._interpreter)
-        return Jail(self._interpreter, self._limits, self._run_folder(), files.data, files.uid, fonts=fonts)
+        groups = cgroups.enter() if isinstance(self._wall, Wall) and self._wall.grouped else None
+        return Jail(
+            self._interpreter,
+            self._limits,
+            self._run_folder(),
+            files.data,
+            files.uid,
+            fonts=fonts,
+            group=None if groups is None else groups.make(self._limits),
+        )
 
     def _forget(self, key: str) -> None:
         self._live.pop(key, None)

@@ -92,6 +92,8 @@ class Wall(Boundary):
     """Whether the system holds a jail's number of processes to the limit."""
     follows: ClassVar[bool] = True
     """Whether a running jail keeps its folder of data when that gets another name."""
+    grouped: ClassVar[bool] = True
+    """Whether what is started for a jail can be put into a control group, and all of the jail with it."""
     scratch: ClassVar[tuple[str, ...]] = ()
     """File systems in memory that each jail has to itself, by their names inside."""
     folders: ClassVar[Mapping[str, str]] = {}
