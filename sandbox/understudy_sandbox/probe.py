@@ -57,6 +57,7 @@ def release_canary(wall: Wall, jail: Jail) -> None:
         "server": os.getpid(),
         "secret": str(secret),
         "network": os.readlink("/proc/self/ns/net"),
+        "data": str(jail.data),
     }
     done = wall.run(replace(jail, role="canary", extra=told))
     if done.returncode != 0:

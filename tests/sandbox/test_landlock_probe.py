@@ -1,10 +1,9 @@
-"""When the landlock wall is refused, with what remedy; and that each part of it that is down is found."""
+"""When the landlock wall is refused, with what remedy."""
 
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,9 +11,7 @@ import pytest
 from tests.readable_python import readable_python
 from understudy_sandbox import Sandbox, SandboxUnavailable, Verdict, landlock
 from understudy_sandbox.inside import landlock as system
-from understudy_sandbox.inside import reaper, seccomp
-from understudy_sandbox.jail import Jail
-from understudy_sandbox.wall import Command
+from understudy_sandbox.inside import reaper
 
 from .conftest import Caller
 from .test_landlock import HOST_FILES, OTHERS, SOCKETS, Host, host, outcomes
@@ -101,71 +98,6 @@ def test_signals_that_could_leave_the_jail() -> None:
         reaper.prove_harmless(os.getpid())
 
 
-def _open(access: int, path: str) -> Callable[[pytest.MonkeyPatch], None]:
-    plain = landlock.rules
-
-    def breach(patch: pytest.MonkeyPatch) -> None:
-        patch.setattr(landlock, "rules", lambda jail: [*plain(jail), (path, access)])
-
-    return breach
-
-
-def _another_filter(program: Callable[[], bytes]) -> Callable[[pytest.MonkeyPatch], None]:
-    return lambda patch: patch.setattr(seccomp, "assemble", lambda **_: program())
-
-
-def _leak(patch: pytest.MonkeyPatch) -> None:
-    plain = landlock.Landlock.command
-
-    @contextmanager
-    def command(self: landlock.Landlock, jail: Jail) -> Iterator[Command]:
-        with plain(self, jail) as command:
-            yield Command(command.argv, {**command.environment, "OPENAI_API_KEY": "sk"}, folder=command.folder)
-
-    patch.setattr(landlock.Landlock, "command", command)
-
-
-def _no_domain(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(system, "SCOPED_SINCE", 5)
-    patch.setattr(system, "abi", lambda: 5)
-
-
-def _no_filter() -> bytes:
-    return seccomp._op(seccomp._RET, seccomp._ALLOW)
-
-
-def _others(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(seccomp, "_ON_PROCESSES", {})
-
-
-Breach = Callable[[pytest.MonkeyPatch], None]
-ASSEMBLE = seccomp.assemble
-BREACHES: dict[str, Breach] = {
-    "host files": _open(system.READ, "/"),
-    "read-only system": _open(system.WRITE, "/tmp"),
-    "host processes": _open(system.READ, "/proc"),
-    "environment": _leak,
-    "vsock": _another_filter(_no_filter),
-    "network": _another_filter(ASSEMBLE),
-}
-SHARED_BREACHES: dict[str, Breach] = {
-    "host files' modes": _another_filter(lambda: ASSEMBLE(hosted=True)),
-    "others' limits": _others,
-    "landlock_create_ruleset": _no_domain,
-}
-
-
-@pytest.mark.parametrize("part", BREACHES if ROOT else BREACHES | SHARED_BREACHES)
-async def test_a_wall_that_is_down_is_found(
-    root: Path, python: Path, monkeypatch: pytest.MonkeyPatch, part: str
-) -> None:
-    """Parts of the wall are taken down one by one; the canary must say so."""
-    (BREACHES | SHARED_BREACHES)[part](monkeypatch)
-    verdict = await verdict_of(root, python)
-    assert verdict.wall is None
-    assert part in (verdict.hint or "")
-
-
 if ROOT:
 
     async def test_a_way_that_is_shut(tmp_path: Path, python: Path) -> None:
@@ -196,10 +128,11 @@ if ROOT:
         """The same tests, where the code's user is the server's."""
         here = Path(__file__)
         user = 12345
-        tests = [here, here.with_name("test_landlock.py"), here.with_name("test_walls.py")]
+        tests = [here.with_name(f"test_{name}.py") for name in ("landlock", "landlock_breaches", "walls")]
         command: list[str | Path] = [
             readable_python(),
             *(["-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "landlock"]),
+            here,
             *tests,
         ]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONDONTWRITEBYTECODE": "1"}

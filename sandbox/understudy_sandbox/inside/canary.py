@@ -118,7 +118,7 @@ def hosted(settings: dict[str, Any]) -> dict[str, bool]:
         "host processes": all(_refused(lambda n=n: _read(f"/proc/{server}/{n}")) for n in _TELLING),  # type: ignore[misc]
         "signals": all(_refused(lambda p=p: os.kill(p, 0)) for p in others),  # type: ignore[misc]
         "others' limits": all(_refused(lambda p=p: _limit(p)) for p in others),  # type: ignore[misc]
-        "own data": os.path.samefile("/mnt/data", os.getcwd()) and os.path.samefile(os.getcwd(), "."),
+        "own data": all(os.path.samefile(path, settings["data"]) for path in ("/mnt/data", os.getcwd(), ".")),
     }
 
 
