@@ -176,7 +176,7 @@ FLOODS = {
 WIRES = {
     "ANSI and bad UTF-8": Attack(
         "import os; os.write(1, b'\\x1b[31m\\xff\\xfe\\xed\\xa0\\x80\\x00\\n'); print('\\ud800 done')",
-        (" done\n",),
+        (" done",),
         "kept",
     ),
     "a forged end": Attack(
