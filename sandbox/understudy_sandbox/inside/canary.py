@@ -59,12 +59,6 @@ def _prctl(question: int) -> int:
     return answer
 
 
-def _filtered(pid: int) -> bool:
-    """Whether a process is under a filter too: who gets into it has won nothing."""
-    with open(f"/proc/{pid}/status") as lines:
-        return any(line.split() == ["Seccomp:", str(_FILTERED)] for line in lines)
-
-
 def _processes() -> int:
     return sum(name.isdigit() for name in os.listdir("/proc"))
 
@@ -103,7 +97,7 @@ def own(settings: dict[str, Any]) -> dict[str, bool]:
         "network": _refused(_route) and os.readlink("/proc/self/ns/net") != settings["network"],
         "host files": not os.path.exists(settings["secret"]),
         "host processes": _processes() <= 4,
-        "first process": _refused(lambda: _write("/proc/1/mem")) or _filtered(1),
+        "first process": _refused(lambda: _write("/proc/1/mem")),
     }
 
 
