@@ -63,10 +63,11 @@ def _attack(stronghold: Stronghold, code: str) -> Outcome:
     return outcome
 
 
-def _selected(request: pytest.FixtureRequest, attacks: Mapping[str, Attack]) -> list[str]:
-    """The attacks whose tests were asked for."""
+def _selected(request: pytest.FixtureRequest, standing: Standing, attacks: Mapping[str, Attack]) -> list[str]:
+    """The attacks whose tests were asked for, on this standing."""
     items = [item for item in request.session.items if isinstance(item, pytest.Function)]
-    named = {item.callspec.params.get("name") for item in items if request.fixturename in item.fixturenames}
+    asked = [item.callspec.params for item in items if request.fixturename in item.fixturenames]
+    named = {params["name"] for params in asked if params["standing"] == standing}
     return [name for name in attacks if name in named]
 
 
@@ -74,7 +75,7 @@ def _selected(request: pytest.FixtureRequest, attacks: Mapping[str, Attack]) -> 
 def contained(stronghold: Stronghold, traps: Traps, request: pytest.FixtureRequest) -> Iterator[Outcomes]:
     """What became of the attacks that a limit or their own doing ends."""
     traps.reset()
-    names = _selected(request, CONTAINED)
+    names = _selected(request, stronghold.standing, CONTAINED)
     codes = {name: CONTAINED[name].code.replace("{folder}", literally(str(traps.folder))) for name in names}
     yield from all_at_once(stronghold, codes, workers=4)
     assert traps.untouched, traps.visits
@@ -83,5 +84,5 @@ def contained(stronghold: Stronghold, traps: Traps, request: pytest.FixtureReque
 @pytest.fixture(scope="module")
 def ended(hasty: Stronghold, request: pytest.FixtureRequest) -> Iterator[Outcomes]:
     """What became of the attacks that only time ends."""
-    names = _selected(request, LOOPS)
+    names = _selected(request, hasty.standing, LOOPS)
     yield from all_at_once(hasty, {name: LOOPS[name].code for name in names}, workers=len(LOOPS))

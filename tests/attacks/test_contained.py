@@ -3,11 +3,12 @@
 import pytest
 
 from tests.attacks.conftest import Outcomes
-from tests.attacks.contained import CONTAINED, GONE, LOOPS, Attack, attack_on
-from tests.attacks.standings import FIRST, Standing
+from tests.attacks.contained import BEHIND_LANDLOCK, CONTAINED, ENDS, GONE, LOOPS, Attack, attack_on
+from tests.attacks.standings import FIRST, SECOND, Standing
 from tests.attacks.stronghold import Outcome
 
-pytestmark = pytest.mark.parametrize("standing", FIRST, ids=str, indirect=True, scope="session")
+first = pytest.mark.parametrize("standing", [FIRST], ids=str, indirect=True, scope="session")
+second = pytest.mark.parametrize("standing", [SECOND], ids=str, indirect=True, scope="session")
 
 
 def hold_to(attack: Attack, outcome: Outcome) -> None:
@@ -23,11 +24,19 @@ def hold_to(attack: Attack, outcome: Outcome) -> None:
     assert lost == (GONE in outcome.after), outcome.after
 
 
+@first
 @pytest.mark.parametrize("name", CONTAINED)
 def test_contained(contained: Outcomes, standing: Standing, name: str) -> None:
     hold_to(attack_on(standing.wall, name), contained[name].result())
 
 
+@second
+@pytest.mark.parametrize("name", ENDS | BEHIND_LANDLOCK)
+def test_contained_by_landlock(contained: Outcomes, standing: Standing, name: str) -> None:
+    hold_to(attack_on(standing.wall, name), contained[name].result())
+
+
+@first
 @pytest.mark.parametrize("name", LOOPS)
 def test_loops(ended: Outcomes, name: str) -> None:
     hold_to(LOOPS[name], ended[name].result())
