@@ -71,7 +71,7 @@ class Standing:
 
 STANDINGS = [Standing(wall, as_root) for wall in ("bubblewrap", "landlock") for as_root in (True, False)]
 FIRST, SECOND = (standing for standing in STANDINGS if not standing.as_root)
-"""The usual run tries all attacks on one, on the other those that end by its doing; all else is in `make test-sandbox`."""
+"""The usual run tries all attacks on one, on the other those that end by its doing; the rest is in long_forms."""
 REST = [standing for standing in STANDINGS if standing != FIRST]
 
 
