@@ -130,17 +130,22 @@ class Trial:
         self._spare = [upload(client, f"spare{n}.txt", f"common spare{n}word").id for n in range(40)]
         self._shared = client.vector_stores.create(name="shared").id
         client.vector_stores.file_batches.create(self._shared, file_ids=self._spare)
-        self._until = time.monotonic() + SECONDS
+        self._began = time.monotonic()
         self.searches, self.runs, self.shown = 0, 0, 0
 
+    def _goes_on(self) -> bool:
+        """For some seconds, and on a busy machine until there was something to see."""
+        passed = time.monotonic() - self._began
+        return passed < SECONDS or (not self.shown and passed < 20 * SECONDS)
+
     def change(self, slot: Slot) -> None:
-        while time.monotonic() < self._until:
+        while self._goes_on():
             slot.step()
             time.sleep(0.005)
 
     def search(self, seed: int) -> None:
         rng = random.Random(seed)
-        while time.monotonic() < self._until:
+        while self._goes_on():
             slot = rng.choice(self.slots)
             store, allowed, moment = slot.begin()
             try:
@@ -152,7 +157,7 @@ class Trial:
 
     def run(self) -> None:
         rng = random.Random(77)
-        while time.monotonic() < self._until:
+        while self._goes_on():
             slot = rng.choice(self.slots)
             store, allowed, moment = slot.begin()
             try:
@@ -186,7 +191,7 @@ class Trial:
     def delete_files(self) -> None:
         """Files themselves go, at first while they are ingested."""
         rng = random.Random(5)
-        while time.monotonic() < self._until:
+        while self._goes_on() and len(self._spare) > 10:
             time.sleep(0.25)
             file = self._spare.pop(rng.randrange(len(self._spare)))
             self.client.files.delete(file)
