@@ -8,9 +8,12 @@ import pytest
 from openai import APIConnectionError
 
 from tests.attacks.contained import GONE, Attack
+from tests.attacks.standings import FIRST, SECOND
 from tests.attacks.stronghold import AFTER, Stronghold, ends, literally, runs
 from tests.attacks.test_contained import hold_to
 from tests.attacks.traps import Traps
+
+pytestmark = pytest.mark.parametrize("standing", [FIRST, SECOND], ids=str, indirect=True, scope="session")
 
 PLANTED = """
 import os, socket
