@@ -9,6 +9,7 @@ import os
 import resource
 import select
 import sys
+from collections.abc import Callable
 from typing import Any
 
 PIECE = 256 * 1024
@@ -83,6 +84,19 @@ def bound_messages() -> None:
     OutStream.write = write  # type: ignore[method-assign]
 
 
+def lossy(pack: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
+    """Let a message with half a character in it, such as an error's, be sent without that and not be lost."""
+    from jupyter_client.jsonutil import json_default
+
+    def pack_all(content: Any) -> bytes:
+        try:
+            return pack(content)
+        except UnicodeEncodeError:
+            return json.dumps(content, default=json_default, ensure_ascii=False).encode("utf-8", "replace")
+
+    return pack_all
+
+
 def neighbour(name: str) -> Any:
     """A program beside this one as a module that no import of the code will meet."""
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), f"{name}.py")
@@ -107,6 +121,7 @@ def start_kernel(arguments: list[str]) -> None:
             super().init_iopub(context)  # type: ignore[no-untyped-call]
 
         def init_kernel(self) -> None:
+            self.session.pack = lossy(self.session.pack)
             # Nobody debugs over the wire; importing what could would be a quarter of the start and 8 MB.
             sys.modules["debugpy"] = None  # type: ignore[assignment]
             super().init_kernel()  # type: ignore[no-untyped-call]
