@@ -259,7 +259,7 @@ class Sandbox:
     async def _make_room(self) -> None:
         """Close a kernel if there are too many: one that nobody has used, else the least recently used idle one."""
         while self._kernels >= self._limits.sessions:
-            if await self._pool.give_way():
+            if await self._pool.give_way() or self._has_room():
                 continue
             idle = [session for session in self._live.values() if not session.busy]
             if not idle:

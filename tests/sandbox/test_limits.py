@@ -112,6 +112,25 @@ async def test_the_least_recently_used_kernel_gives_way(sandbox: Sandbox) -> Non
         await small.aclose()
 
 
+async def test_room_that_came_while_it_was_looked_for_is_taken(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = Sandbox(root=sandbox._root / "crowded", limits=SandboxLimits(sessions=1))
+    first, second = Caller(small, "a"), Caller(small, "b")
+    await first.logs("1")
+
+    async def wait_for_a_jail_in_the_making() -> bool:
+        await (await first.session()).close()
+        return False
+
+    monkeypatch.setattr(small._pool, "give_way", wait_for_a_jail_in_the_making)
+    try:
+        assert await second.logs("1 + 1") == "2\n"
+    finally:
+        monkeypatch.undo()
+        await small.aclose()
+
+
 async def test_an_idle_kernel_is_closed(sandbox: Sandbox) -> None:
     sleepy = Sandbox(root=sandbox._root / "sleepy", limits=SandboxLimits(idle=0.0))
     try:
