@@ -4,6 +4,7 @@ The jail's files are never opened, only looked at. Where a process's share of me
 memory (RSS) is taken: nothing counts as nothing because it is hidden.
 """
 
+import math
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -13,11 +14,14 @@ _KIB = 1024
 _LISTED = Path("/proc/thread-self/children").exists()
 
 
-def tree(pid: int) -> list[int]:
-    """A process and all below it; in a jail that is everybody, since orphans fall to its first process."""
+def tree(pid: int, enough: float = math.inf) -> list[int]:
+    """A process and all below it; in a jail that is everybody, since orphans fall to its first process.
+
+    It may stop at more than enough: a bomb can grow faster than it is looked through.
+    """
     found, fresh = dict.fromkeys([pid]), [pid]
     parents = {} if _LISTED else _parents()
-    while fresh:
+    while fresh and len(found) <= enough:
         below = _children(fresh) if _LISTED else (child for child, parent in parents.items() if parent in fresh)
         fresh = [child for child in below if child not in found]
         found.update(dict.fromkeys(fresh))

@@ -5,6 +5,7 @@ each single process and file.
 """
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -131,8 +132,9 @@ class _Memory:
         self._processes = limits.processes
 
     def __call__(self, session: Watched, kernel: "Kernel") -> Look:  # noqa: ARG002
-        pids = processes.tree(kernel.pid)
-        if not kernel.counted and processes.threads(pids) > self._processes:
+        pids = processes.tree(kernel.pid, math.inf if kernel.counted else self._processes)
+        # Who ended since it was found counts: a bomb's processes may be others at each look.
+        if not kernel.counted and max(len(pids), processes.threads(pids)) > self._processes:
             return Look("processes")
         # A jail's file systems are measured whole; without a wall only what its processes hold can be known.
         files = processes.scratch(pids[-1] if len(pids) < 2 else pids[1], kernel.scratch)

@@ -237,3 +237,18 @@ async def test_processes_are_found_without_lists_of_children(cramped: Caller, mo
     assert len(listed) >= 3
     monkeypatch.setattr(processes, "_LISTED", False)
     assert sorted(processes.tree(kernel.pid)) == sorted(listed)
+
+
+async def test_processes_that_end_while_they_are_looked_at_count(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bomb's may be others at each look."""
+    monkeypatch.setattr(processes, "threads", lambda pids: 0)
+    async with watched(Sandbox(wall="unsafe-local", root=root / "bombed")) as sandbox:
+        code = "import os, time\nfor _ in range(80):\n if os.fork() == 0: time.sleep(60); os._exit(0)" + HOLD
+        await struck(Caller(sandbox, "a"), code, "killed:processes")
+
+
+async def test_a_bomb_is_not_looked_through_to_its_end(cramped: Caller) -> None:
+    await cramped.logs("import subprocess\nfor _ in range(8): subprocess.Popen(['sh', '-c', 'sleep 60; true'])")
+    kernel = (await cramped.session()).kernel
+    assert kernel is not None
+    assert 4 < len(processes.tree(kernel.pid, 4)) < len(processes.tree(kernel.pid))
