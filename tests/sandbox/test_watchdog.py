@@ -211,7 +211,8 @@ async def test_without_a_wall_too(root: Path) -> None:
             await struck(caller, code, "killed:memory")
         await struck(
             caller,
-            "import threading; threading.stack_size(65536)\nfor _ in range(99): threading.Thread(target=time.sleep, args=(60,)).start()",
+            "import threading; threading.stack_size(65536)\n"
+            "for _ in range(99): threading.Thread(target=time.sleep, args=(60,)).start()",
             "killed:processes",
         )
         await struck(caller, DISK["deleted but open"], "killed:disk")
