@@ -102,9 +102,9 @@ async def hasty(root: Path, wall: str, python: Path | None) -> AsyncIterator[San
     await sandbox.aclose()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 async def tight(root: Path, wall: str, python: Path | None) -> AsyncIterator[Sandbox]:
-    """A sandbox with little room, and the watchdog over it."""
+    """A sandbox with little room, and the watchdog over it; one a test, as task groups must end in their order."""
     limits = SandboxLimits(timeout=30.0, grace=1.0, memory=192 * MIB, disk=48 * MIB, files=300, warm=0)
     async with watched(Sandbox(wall=wall, root=root / f"{wall}-tight", python=python, limits=limits)) as sandbox:
         yield sandbox
