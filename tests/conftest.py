@@ -34,6 +34,15 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     return result
 
 
+@pytest.fixture(autouse=True)
+def _no_server_is_left() -> Iterator[None]:
+    """A test that fails before it has stopped its server would leave it at work beside all that follow."""
+    before = set(ServerProcess.running)
+    yield
+    for left in ServerProcess.running - before:
+        left.kill()
+
+
 @pytest.fixture(scope="session")
 def upstream() -> Iterator[ScriptedUpstream]:
     """A scripted Chat Completions server."""

@@ -6,12 +6,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import httpx
 
 
 class ServerProcess:
     """Started with the given flags; `url` is what OPENAI_BASE_URL would be."""
+
+    running: ClassVar[set["ServerProcess"]] = set()
+    """Those that were started and not ended."""
 
     def __init__(
         self,
@@ -37,6 +41,7 @@ class ServerProcess:
         with self.log_file.open("ab") as log:
             command = [*self._launcher, *serve, *self._flags]
             self.process = subprocess.Popen(command, stderr=log, env=os.environ | self._environ)
+        self.running.add(self)
         self.root = self._listening()
         self.url = f"{self.root}/v1"
 
@@ -64,8 +69,11 @@ class ServerProcess:
         """kill -9."""
         self.process.kill()
         self.process.wait()
+        self.running.discard(self)
 
     def stop(self) -> int:
         """End it as a person would; its exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=20)
+        code = self.process.wait(timeout=20)
+        self.running.discard(self)
+        return code
