@@ -2,6 +2,8 @@
 
 import importlib.util
 import logging
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
@@ -37,18 +39,29 @@ def make_embedder(settings: Settings, deck: Deck | None = None) -> "Embedder | N
     """The embedding model that the settings name, None where words alone decide. Nothing is loaded yet."""
     kind, _, name = settings.embedder.partition(":")
     if kind == "sentence-transformers":
-        from understudy_retrieval.embedding.sentence_transformers import SentenceTransformerEmbedder
-
-        return SentenceTransformerEmbedder(name)
+        return _sentence_transformers(name)
     if kind == "upstream":
         from understudy.embeddings_upstream import UpstreamEmbedder
 
         return UpstreamEmbedder(settings.upstream, settings.upstream_key, name, deck)
     if kind == "minilm" and (folder := find_model()):
-        from understudy_retrieval.embedding.minilm import MinilmEmbedder
-
-        return MinilmEmbedder(folder)
+        return _minilm(folder)
     return None
+
+
+# Once a process: in test mode there are as many folders as namespaces.
+@cache
+def _minilm(folder: Path) -> "Embedder":
+    from understudy_retrieval.embedding.minilm import MinilmEmbedder
+
+    return MinilmEmbedder(folder)
+
+
+@cache
+def _sentence_transformers(name: str) -> "Embedder":
+    from understudy_retrieval.embedding.sentence_transformers import SentenceTransformerEmbedder
+
+    return SentenceTransformerEmbedder(name)
 
 
 class RetrievalFolder:
