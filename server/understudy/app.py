@@ -12,8 +12,8 @@ from understudy import __version__, exceptions, openapi
 from understudy.auth import Gate
 from understudy.azure import AzurePaths
 from understudy.chat_models.upstream import Upstream
-from understudy.house import Ground, open_house
-from understudy.model_choice import Models, choose_models
+from understudy.house import open_house
+from understudy.model_choice import Models, choose_models, read_script
 from understudy.retrieval_folder import hint
 from understudy.routes import (
     assistants,
@@ -38,28 +38,27 @@ from understudy_sandbox import Sandbox, SandboxLimits, WallOptions
 
 _DRAIN_SECONDS = 2.0
 log = logging.getLogger("understudy")
-_SWEEP_SECONDS = 1.0
-_TOMBSTONE_SECONDS = 24 * 3600
 
 
 def create_app(settings: Settings) -> FastAPI:
     """The server, ready for any ASGI host. Raises UsageError."""
-    models = choose_models(settings)
+    script = read_script(settings.script)
+    models = choose_models(settings, script)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
         if embedder_hint := hint(settings):
             log.warning("file search: %s", embedder_hint)
-        async with _lay(settings, models) as ground:
+        async with _lay(settings, models) as sandbox:
             if settings.test_api:
                 from understudy.testing.namespaces import open_namespaces
 
-                async with open_namespaces(settings, ground) as namespaces:
+                async with open_namespaces(settings, script, sandbox) as namespaces:
                     app.state.namespaces = namespaces
                     app.state.drain = namespaces.drain
                     yield
             else:
-                async with open_house(settings, ground) as services:
+                async with open_house(settings, models, sandbox) as services:
                     app.state.services = services
                     app.state.drain = partial(_drain, services)
                     yield
@@ -96,8 +95,8 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 @asynccontextmanager
-async def _lay(settings: Settings, models: Models) -> AsyncGenerator[Ground, None]:
-    """What is there before a house and after it."""
+async def _lay(settings: Settings, models: Models) -> AsyncGenerator[Sandbox, None]:
+    """What houses stand on: it is there before them and after them."""
     async with AsyncExitStack() as stack:
         stack.push_async_callback(models.aclose)
         sandbox = make_sandbox(settings, settings.data_dir / "sandbox")
@@ -107,7 +106,7 @@ async def _lay(settings: Settings, models: Models) -> AsyncGenerator[Ground, Non
         supervisor.start("sandbox watchdog", sandbox.watch)
         if models.upstream is not None and models.deck is None:
             supervisor.start("upstream probe", partial(_probe_upstream, models.upstream))
-        yield Ground(models, sandbox)
+        yield sandbox
 
 
 def make_sandbox(settings: Settings, root: Path) -> Sandbox:

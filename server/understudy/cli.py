@@ -42,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     test.add_argument("--port-file", type=Path, metavar="FILE", help="file that gets the port once it listens")
     test.add_argument("--fd", type=int, metavar="FD", help="inherited socket to listen on, until standard input ends")
     add_flags(test)
+    test.set_defaults(test_api="true")
     test.add_argument("test_command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="nothing: serve")
     add_flags(commands.add_parser("doctor", help="say what this machine has and what it lacks"))
     model = commands.add_parser("model", help="the embedding model of file search")

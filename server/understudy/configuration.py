@@ -108,10 +108,27 @@ def _check(settings: Settings) -> None:
         )
     if settings.cassette_mode != "none" and settings.cassette is None:
         raise UsageError(f"--mode {settings.cassette_mode} needs --cassette FILE")
+    if settings.sandbox == "gateway" and not settings.sandbox_url:
+        raise UsageError("--sandbox gateway needs --sandbox-url http://HOST:PORT")
+    if settings.test_api:
+        _check_test_mode(settings)
     if settings.upstream is None:
         _check_without_upstream(settings)
     elif settings.embedder.startswith("upstream:") and settings.upstream_key == PASS_THROUGH:
         raise UsageError(f"--embedder {settings.embedder} needs --upstream-key KEY: files are embedded for all callers")
+
+
+def _check_test_mode(settings: Settings) -> None:
+    """Each key has a world of its own, which nothing that all of them wrote to could be a part of."""
+    if settings.database_url:
+        raise UsageError("--test-api keeps each key's world in a folder of its own: it goes with no --database-url")
+    if settings.chroma_url:
+        raise UsageError("--test-api keeps each key's world in a folder of its own: it goes with no --chroma-url")
+    if settings.cassette is not None and settings.cassette_mode != "none":
+        raise UsageError(
+            f"--mode {settings.cassette_mode}: in test mode a test names the cassette that it records, "
+            "with PUT /_understudy/cassette"
+        )
 
 
 def _check_without_upstream(settings: Settings) -> None:
@@ -122,10 +139,6 @@ def _check_without_upstream(settings: Settings) -> None:
         return
     if settings.upstream_key:
         raise UsageError("--upstream-key needs --upstream")
-    if settings.sandbox == "gateway" and not settings.sandbox_url:
-        raise UsageError("--sandbox gateway needs --sandbox-url http://HOST:PORT")
-    if settings.test_api and settings.database_url:
-        raise UsageError("--test-api keeps each key's world in a folder of its own: it goes with no --database-url")
     if settings.model:
         raise UsageError(f"--model {settings.model} needs --upstream URL: without one the offline model answers")
     if settings.embedder.startswith("upstream:"):

@@ -4,9 +4,7 @@ import itertools
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 import anyio
 from sqlmodel import Session, col, select
@@ -30,25 +28,19 @@ from understudy.supervisor import Supervisor
 from understudy.vector_search import VectorSearch
 from understudy_sandbox import Sandbox
 
-if TYPE_CHECKING:
-    pass
-
 log = logging.getLogger("understudy")
 _SWEEP_SECONDS = 1.0
 _TOMBSTONE_SECONDS = 24 * 3600
 
 
-@dataclass(frozen=True, slots=True)
-class Ground:
-    """What houses stand on; it is there before them and after them."""
-
-    models: Models
-    sandbox: Sandbox
-
-
 @asynccontextmanager
-async def open_house(settings: Settings, ground: Ground, realm: str = "") -> AsyncGenerator[Services, None]:
-    """The services over the settings' data folder; `realm` tells its threads from those of other houses."""
+async def open_house(
+    settings: Settings, models: Models, sandbox: Sandbox, realm: str = ""
+) -> AsyncGenerator[Services, None]:
+    """The services over the settings' data folder; `realm` tells its threads from those of other houses.
+
+    Models and sandbox are there before it and after it.
+    """
     async with AsyncExitStack() as stack:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         database = Database(settings.database)
@@ -56,22 +48,22 @@ async def open_house(settings: Settings, ground: Ground, realm: str = "") -> Asy
         database.migrate()
         storage = FileStorage(settings.data_dir)
         supervisor = Supervisor()
-        retrieval = RetrievalFolder(settings, supervisor, ground.models.deck)
+        retrieval = RetrievalFolder(settings, supervisor, models.deck)
         stack.push_async_callback(retrieval.aclose)
         await stack.enter_async_context(supervisor)
         ingestion = Ingestion(database, storage, retrieval, supervisor)
         vector_search = VectorSearch(database, retrieval)
-        code_interpreter = CodeInterpreter(ground.sandbox, database, storage, realm)
+        code_interpreter = CodeInterpreter(sandbox, database, storage, realm)
         file_search = FileSearch(vector_search, ingestion, database)
         executor = RunExecutor(
-            settings, database, supervisor, ground.models.chat_model, storage, code_interpreter, file_search
+            settings, database, supervisor, models.chat_model, storage, code_interpreter, file_search
         )
         services = Services(
             settings=settings,
             database=database,
             storage=storage,
-            models=ground.models,
-            sandbox=ground.sandbox,
+            models=models,
+            sandbox=sandbox,
             retrieval=retrieval,
             ingestion=ingestion,
             vector_search=vector_search,

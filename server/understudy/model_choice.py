@@ -42,12 +42,12 @@ class Models:
             log.info(text, report.path, report.recorded, report.replayed, len(report.misses), report.unused)
 
 
-def choose_models(settings: Settings) -> Models:
-    """What the settings name. Raises UsageError, and CassetteError for the cassette that they name."""
+def choose_models(settings: Settings, script: "Script | None") -> Models:
+    """What the settings name; `script` is what theirs says. Raises UsageError, and CassetteError for their cassette."""
     deck = _deck(settings)
     upstream = make_upstream(settings, deck) if settings.upstream or settings.cassette else None
-    if settings.script is not None:
-        return Models(scripted(_read(settings.script), upstream), upstream, deck)
+    if script is not None:
+        return Models(scripted(script, upstream), upstream, deck)
     return Models(upstream or STAND_INS[settings.stand_in](), upstream, deck)
 
 
@@ -79,7 +79,10 @@ def scripted(
     return ScriptModel(script, others, note) if note else ScriptModel(script, others)
 
 
-def _read(path: Path) -> "Script":
+def read_script(path: Path | None) -> "Script | None":
+    """The script in a file. Raises UsageError."""
+    if path is None:
+        return None
     from understudy.script.script import Script, ScriptError
 
     try:

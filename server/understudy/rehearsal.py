@@ -32,7 +32,6 @@ def rehearse(settings: Settings, options: Mapping[str, Any], environ: Mapping[st
         del command[0]
     if command and shutil.which(command[0]) is None:
         raise UsageError(f"test: there is no command {command[0]}")
-    settings = replace(settings, test_api=True)
     if not (options.get("log_level") or environ.get("UNDERSTUDY_LOG_LEVEL")):
         # The command's own output is what people look at.
         settings = replace(settings, log_level="warning")

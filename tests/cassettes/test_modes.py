@@ -167,3 +167,11 @@ def _understudy(*arguments: str) -> tuple[int, str]:
     command = [sys.executable, "-m", "understudy", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=dict(os.environ))
     return done.returncode, done.stderr
+
+
+def test_in_test_mode_a_test_names_what_it_records(tmp_path: Path) -> None:
+    flags = ("--upstream", "http://127.0.0.1:9/v1", "--cassette", str(tmp_path / "c.yaml"), "--mode", "new")
+    for command in (("serve", "--test-api"), ("test",)):
+        done = subprocess.run([sys.executable, "-m", "understudy", *command, *flags], capture_output=True, text=True)
+        assert done.returncode == 2
+        assert "PUT /_understudy/cassette" in done.stderr

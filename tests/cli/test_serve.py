@@ -50,6 +50,8 @@ def _run(*arguments: str, **variables: str) -> tuple[int, str]:
         (["--sandbox-idle", "-1"], "expected a number above 0"),
         (["--sandbox", "gateway"], "--sandbox gateway needs --sandbox-url"),
         (["--sandbox", "gateway", "--sandbox-url", "user:secret@host"], "--sandbox-url: expected http://HOST:PORT"),
+        (["--test-api", "--database-url", "postgresql://x/y"], "it goes with no --database-url"),
+        (["--test-api", "--upstream", "http://x/v1", "--chroma-url", "http://x"], "it goes with no --chroma-url"),
         (["--sandbox", "none"], "expected one of auto, bubblewrap"),
         (["--embedder", "large"], "expected minilm, sentence-transformers:NAME"),
         (["--embedder", "upstream:e"], "--embedder upstream:e needs --upstream"),

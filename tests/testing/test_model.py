@@ -1,10 +1,14 @@
 """Who answers in a namespace: a script, a stand-in, a cassette; and what the journal tells of it."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import openai
 import pytest
 from openai.types.beta.threads import Run
 
+from tests.scripted_upstream import Reply, ScriptedUpstream
+from tests.server_process import ServerProcess
 from tests.testing.conftest import Space
 
 SCRIPT = """
@@ -84,3 +88,61 @@ def test_a_cassette_that_does_not_know_the_call(space: Space, tmp_path: Path) ->
     assert run.status == "failed"
     assert space.control("DELETE", "/cassette")["report"]["misses"]
     assert answered(space, "hello")[1].startswith("[offline stand-in")
+
+
+@pytest.fixture
+def recording_server(upstream: ScriptedUpstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Space]:
+    """A namespace of a server in front of an upstream, where cassettes may be recorded."""
+    monkeypatch.delenv("CI", raising=False)
+    process = ServerProcess(tmp_path / "data", "--test-api", "--upstream", upstream.url)
+    space = Space(process, "sk-recording")
+    yield space
+    space.close()
+    assert process.stop() == 0, process.log()
+
+
+def completed(space: Space, model: str) -> str | None:
+    """What a chat completion, which goes to the upstream, answers."""
+    done = space.client.chat.completions.create(model=model, messages=[{"role": "user", "content": "hello"}])
+    return done.choices[0].message.content
+
+
+def test_a_cassette_is_recorded_and_replayed(
+    recording_server: Space, upstream: ScriptedUpstream, tmp_path: Path
+) -> None:
+    space, model = recording_server, upstream.script(Reply("first"), Reply("second"))
+    cassette = {"path": str(tmp_path / "c.yaml"), "mode": "once"}
+    space.control("PUT", "/cassette", cassette)
+    assert completed(space, model) == "first"
+    other = Space(space.server, "sk-other")
+    refused = other.http.put("/cassette", json=cassette | {"mode": "all"})
+    assert refused.status_code == 400
+    assert "is being recorded on" in refused.json()["error"]["message"]
+    assert space.control("DELETE", "/cassette")["report"]["recorded"] == 1
+    assert completed(space, model) == "second"
+    other.control("PUT", "/cassette", cassette)
+    assert completed(other, model) == "first"
+    other.control("POST", "/reset")
+    other.control("PUT", "/cassette", cassette)
+    assert completed(other, model) == "first"
+    other.close()
+
+
+def test_a_cassette_for_all_keys(recording_server: Space, upstream: ScriptedUpstream, tmp_path: Path) -> None:
+    """Each replays it from its beginning, also after one of its own."""
+    model = upstream.script(Reply("recorded"))
+    recording_server.control("PUT", "/cassette", {"path": str(tmp_path / "c.yaml"), "mode": "all"})
+    assert completed(recording_server, model) == "recorded"
+    recording_server.control("DELETE", "/cassette")
+    (tmp_path / "empty.yaml").write_text("version: 1\nentries: []\n")
+    process = ServerProcess(tmp_path / "replay", "--test-api", "--cassette", str(tmp_path / "c.yaml"))
+    for key in ("sk-one", "sk-two"):
+        space = Space(process, key)
+        assert completed(space, model) == "recorded"
+        space.control("PUT", "/cassette", {"path": str(tmp_path / "empty.yaml")})
+        with pytest.raises(openai.APIStatusError):
+            completed(space, model)
+        space.control("DELETE", "/cassette")
+        assert completed(space, model) == "recorded"
+        space.close()
+    assert process.stop() == 0, process.log()

@@ -67,6 +67,8 @@ def _enter(entry: ModelCallEntry, delta: Delta) -> None:
     if isinstance(delta, TextDelta):
         entry.answer += delta.text
     elif isinstance(delta, ToolCallDelta):
-        if delta.index == len(entry.tool_calls):
-            entry.tool_calls.append({"name": delta.name, "arguments": ""})
-        entry.tool_calls[delta.index]["arguments"] += delta.arguments
+        while delta.index >= len(entry.tool_calls):
+            entry.tool_calls.append({"name": None, "arguments": ""})
+        call = entry.tool_calls[delta.index]
+        call["name"] = call["name"] or delta.name
+        call["arguments"] += delta.arguments

@@ -12,10 +12,11 @@ from anyio import to_thread
 from sqlmodel import Session, col, func, select
 
 from understudy import clock, ids, tables
-from understudy.cassettes.deck import Report
+from understudy.cassettes.deck import Deck, Report
 from understudy.chat_models.base import ChatModel
+from understudy.chat_models.upstream import Upstream
 from understudy.clock import Clock
-from understudy.house import Ground, open_house, sweep
+from understudy.house import open_house, sweep
 from understudy.ids import Ids, new_id
 from understudy.model_choice import Models, choose_models, make_upstream, scripted
 from understudy.script.script import Script
@@ -28,6 +29,7 @@ from understudy.testing.model import WatchedModel
 from understudy.testing.pace import Pace
 from understudy.testing.snapshots import clone_database, copy_world
 from understudy.testing.world import World
+from understudy_sandbox import Sandbox
 
 _LOOK_SECONDS = 0.002
 _SETTLE_SECONDS = 60.0
@@ -40,7 +42,9 @@ class Base:
     """What all namespaces are made of."""
 
     settings: Settings
-    ground: Ground
+    script: Script | None
+    """What the settings name."""
+    sandbox: Sandbox
     supervisor: Supervisor
     template: Path
     """An empty database."""
@@ -68,9 +72,9 @@ class Namespace:
         self.pace = Pace()
         self.faults = Faults()
         self.journal = Journal()
-        models = choose_models(base.settings)
-        self.model = WatchedModel(models.chat_model, self.pace, self.faults, self.journal)
-        self._models = Models(self.model, models.upstream, models.deck)
+        self._first = choose_models(base.settings, base.script)
+        self.model = WatchedModel(self._first.chat_model, self.pace, self.faults, self.journal)
+        self._models = Models(self.model, self._first.upstream, self._first.deck)
         self.snapshots = snapshots
         """By their ids; a reset leaves them."""
         self._base = base
@@ -90,8 +94,7 @@ class Namespace:
     def _open(self, folder: Path) -> World:
         """Open a world over a folder. Called in the namespace's own time, in which the world's tasks go on."""
         settings = replace(self._base.settings, data_dir=folder)
-        ground = replace(self._base.ground, models=self._models)
-        world = World(folder, partial(open_house, settings, ground, _realm(folder)))
+        world = World(folder, partial(open_house, settings, self._models, self._base.sandbox, _realm(folder)))
         self._base.supervisor.start(f"world {folder.name}", world.keep)
         return world
 
@@ -103,28 +106,42 @@ class Namespace:
 
     async def aclose(self) -> None:
         """The same, and close the models."""
-        if self._models.deck is not None:
-            self._models.deck.closing = True
+        self._deck.closing = True
         self.close()
         await self._models.aclose()
+        await self._first.aclose()
 
     def set_script(self, script: Script) -> None:
         """Let the model do as a script says. Raises UsageError."""
         self.model.model = scripted(script, self._models.upstream, self.model.note)
 
-    def insert_cassette(self, path: Path, mode: str) -> None:
-        """Let a cassette answer in the upstream's place. Raises CassetteError."""
-        assert self._models.deck is not None
-        self._models.deck.insert(path, mode)
-        # What the last one was found to refuse is none of this cassette's.
-        self._models.upstream = make_upstream(self._base.settings, self._models.deck)
-        self.model.model = self._models.upstream
+    @property
+    def _deck(self) -> Deck:
+        assert self._first.deck is not None, "in test mode there is one for each namespace"
+        return self._first.deck
 
-    def eject_cassette(self) -> Report | None:
+    async def insert_cassette(self, path: Path, mode: str) -> None:
+        """Let a cassette answer in the upstream's place. Raises CassetteError."""
+        self._deck.insert(path, mode)
+        # A new one: what the last one was found to refuse is none of this cassette's.
+        upstream = make_upstream(self._base.settings, self._deck)
+        await self._use_upstream(upstream)
+        self.model.model = upstream
+
+    async def eject_cassette(self) -> Report | None:
         """Let the model of the start answer again; what the cassette did."""
-        assert self._models.deck is not None
+        report = self._deck.eject()
+        if (path := self._base.settings.cassette) is not None:
+            self._deck.insert(path, self._base.settings.cassette_mode)
         self.model.model = self.model.first
-        return self._models.deck.eject()
+        await self._use_upstream(self._first.upstream)
+        return report
+
+    async def _use_upstream(self, upstream: Upstream | None) -> None:
+        """Pass on to it what the server does not do itself."""
+        last, self._models.upstream = self._models.upstream, upstream
+        if last is not None and last is not self._first.upstream:
+            await last.aclose()
 
     def set_stand_in(self, model: ChatModel | None) -> None:
         """Let another model answer; None: the one of the start."""

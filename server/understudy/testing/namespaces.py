@@ -12,7 +12,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from understudy.database import Database
-from understudy.house import Ground
+from understudy.script.script import Script
 from understudy.services import Services
 from understudy.settings import Settings
 from understudy.supervisor import Supervisor
@@ -20,6 +20,7 @@ from understudy.testing.faults import answer
 from understudy.testing.journal import RequestEntry, reading
 from understudy.testing.namespace import Base, Namespace
 from understudy.testing.snapshots import DATABASE
+from understudy_sandbox import Sandbox
 
 CONTROL = "/_understudy"
 _POLL_AFTER_MS = "20"
@@ -52,7 +53,9 @@ class Namespaces:
 
 
 @asynccontextmanager
-async def open_namespaces(settings: Settings, ground: Ground) -> AsyncGenerator[Namespaces, None]:
+async def open_namespaces(
+    settings: Settings, script: Script | None, sandbox: Sandbox
+) -> AsyncGenerator[Namespaces, None]:
     """Namespaces in a folder of the data folder's, which is theirs alone and does not outlive them."""
     folder = settings.data_dir / "namespaces"
     await to_thread.run_sync(shutil.rmtree, folder, True)
@@ -61,7 +64,7 @@ async def open_namespaces(settings: Settings, ground: Ground) -> AsyncGenerator[
     await to_thread.run_sync(_make_database, template)
     try:
         async with Supervisor() as supervisor:
-            yield Namespaces(Base(settings, ground, supervisor, template, _names(folder)))
+            yield Namespaces(Base(settings, script, sandbox, supervisor, template, _names(folder)))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -76,7 +76,7 @@ async def insert_cassette(body: CassetteFile, mine: Mine) -> JSON:
     """Replay the upstream's answers from a cassette, or record them on it; where CI is set it is replayed."""
     mode = allowed_mode(body.mode)
     try:
-        mine.insert_cassette(Path(body.path), mode)
+        await mine.insert_cassette(Path(body.path), mode)
     except StartError as error:
         raise refusals.NOT_USED(reason=error) from error
     return {"path": body.path, "mode": mode}
@@ -85,7 +85,7 @@ async def insert_cassette(body: CassetteFile, mine: Mine) -> JSON:
 @router.delete("/cassette")
 async def eject_cassette(mine: Mine) -> JSON:
     """Let the model of the start answer again; tells what the cassette did."""
-    report = mine.eject_cassette()
+    report = await mine.eject_cassette()
     return {"deleted": True, "report": None if report is None else {**asdict(report), "path": str(report.path)}}
 
 
