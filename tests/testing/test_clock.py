@@ -1,5 +1,7 @@
 """Time at hand: frozen, moved on, with everything done that falls due on the way."""
 
+import time
+
 import pytest
 from openai import BadRequestError
 
@@ -56,6 +58,17 @@ def test_runs_take_so_many_polls(space: Space) -> None:
     space.control("PUT", "/timing", {"polls": 3})
     run = space.run()
     assert [space.again(run).status for _ in range(5)] == ["in_progress"] * 3 + ["completed"] * 2
+
+
+def test_a_run_that_has_ended_is_not_held(space: Space) -> None:
+    run = space.client.beta.threads.create_and_run_poll(
+        assistant_id=space.assistant().id, thread={"messages": [{"role": "user", "content": "hello"}]}
+    )
+    space.control("PUT", "/timing", {"polls": 100})
+    began = time.monotonic()
+    assert space.again(run).status == "completed"
+    # A held poll is answered after five seconds at the latest.
+    assert time.monotonic() - began < 4
 
 
 def test_runs_take_so_many_seconds(space: Space) -> None:

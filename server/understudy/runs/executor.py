@@ -82,6 +82,10 @@ class RunExecutor:
         """How many runs are being executed."""
         return len(self._legs)
 
+    def executes(self, run_id: str) -> bool:
+        """Whether a run is being executed."""
+        return run_id in self._legs
+
     async def rested(self, run_id: str) -> None:
         """Wait until a run is not being executed: it has ended, or waits for its client."""
         if leg := self._legs.get(run_id):

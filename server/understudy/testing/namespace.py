@@ -204,6 +204,8 @@ class Namespace:
 
     async def await_poll(self, services: Services, run_id: str) -> None:
         """A run is asked for: the answer waits a moment for its end, which spares the client a pause."""
+        if not services.executor.executes(run_id):
+            return
         before = self.pace.waiting
         held = self.pace.polled(run_id)
         released = self.pace.waiting < before
