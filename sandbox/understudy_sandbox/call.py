@@ -147,6 +147,10 @@ class Call:
         if isinstance(payloads, list) and any(p == {"source": "ask_exit", "keepkernel": False} for p in payloads):
             self.kernel_lost = True
             self._transcript.notes.append(_LEFT)
+        if self._transcript.received > self._limits.received:
+            # The last of the flood came together with its end.
+            self._transcript.notes.append(self._reason("output_limit"))
+            return "output_limit"
         return "ok" if reply.get("status") == "ok" else "error"
 
     def _lose(self, status: Status) -> Status:
