@@ -31,11 +31,11 @@ def told(excess: Excess, limits: SandboxLimits) -> str:
         )
     if excess == "disk":
         return (
-            f"The code wrote more than {limits.disk // MIB} MiB to /mnt/data {_ENDED} "
+            f"The code wrote more than {limits.disk // MIB} MiB of files {_ENDED} "
             "Write less, compress, and delete what is not needed."
         )
     return (
-        f"/mnt/data held more than {limits.files} files, or folders nested more than {limits.depth} deep, {_ENDED} "
+        f"The code made more than {limits.files} files, or folders nested more than {limits.depth} deep, {_ENDED} "
         "Put many small files into one, such as a table or a zip archive."
     )
 

@@ -6,8 +6,8 @@ from typing import Literal
 GONE = "variables and imports are gone"
 DIED = f"The interpreter ended during this call: {GONE}. The files in /mnt/data were kept."
 MEMORY = f"The code used more than 192 MiB of memory and the interpreter was ended: {GONE}. The files in /mnt/data were"
-DISK = f"The code wrote more than 64 MiB to /mnt/data and the interpreter was ended: {GONE}."
-FILES = "/mnt/data held more than 10000 files, or folders nested more than 16 deep, and the interpreter was ended: "
+DISK = f"The code wrote more than 64 MiB of files and the interpreter was ended: {GONE}."
+FILES = "The code made more than 10000 files, or folders nested more than 16 deep, and the interpreter was ended: "
 FLOODED = ("The call sent more than 16 MiB of output.", MEMORY, DIED)
 """What a slow reader has not taken yet is the jail's own memory."""
 CUT = "The output was longer than 256 KiB"
@@ -154,7 +154,7 @@ FLOODS = {
     ),
     "descriptor 1": Attack("import os\nwhile True: os.write(1, b'x' * 65536)", FLOODED, "either"),
     "a program's output": Attack("import subprocess; subprocess.run(['yes', 'x' * 1000])", FLOODED, "either"),
-    "one line of 20 MB": Attack("print('x' * 20_000_000)", (*FLOODED, CUT), "either"),  # it may be over when it is seen
+    "one line of 20 MB": Attack("print('x' * 20_000_000)", FLOODED, "either"),
     "HTML": Attack("from IPython.display import HTML\nwhile True: display(HTML('x' * 1_000_000))", FLOODED, "either"),
     "one message of 80 MB": Attack(
         "from IPython.display import HTML\nHTML('x' * 80_000_000)", (UNREADABLE, *FLOODED), "either"

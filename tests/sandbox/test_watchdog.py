@@ -103,7 +103,7 @@ async def test_memory(cramped: Caller, name: str) -> None:
 
 @pytest.mark.parametrize("name", DISK)
 async def test_disk(cramped: Caller, name: str) -> None:
-    assert "more than 48 MiB to /mnt/data" in await struck(cramped, DISK[name], "killed:disk")
+    assert "more than 48 MiB of files" in await struck(cramped, DISK[name], "killed:disk")
     session = await cramped.session()
     assert session.files.excess(session.files.snapshot()) is None
 

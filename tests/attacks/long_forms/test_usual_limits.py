@@ -11,8 +11,8 @@ from tests.attacks.test_contained import hold_to
 from tests.scripted_upstream import ScriptedUpstream
 
 MEMORY = f"The code used more than 2048 MiB of memory and the interpreter was ended: {GONE}."
-DISK = f"The code wrote more than 1024 MiB to /mnt/data and the interpreter was ended: {GONE}."
-FILES = "/mnt/data held more than 10000 files, or folders nested more than 16 deep, and the interpreter was ended: "
+DISK = f"The code wrote more than 1024 MiB of files and the interpreter was ended: {GONE}."
+FILES = "The code made more than 10000 files, or folders nested more than 16 deep, and the interpreter was ended: "
 FLOODED = ("The call sent more than 16 MiB of output.", MEMORY, DIED)
 TOO_LARGE = ("OSError: [Errno 27] File too large",)
 _WRITE = """
