@@ -57,7 +57,7 @@ class Retrieval:
 
     def open(self) -> None:
         """Take the folder. Raises FolderLockedError where another process has it."""
-        self._root.mkdir(parents=True, exist_ok=True)
+        self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._take_lock()
         self._store = ChunkStore(self._root / "retrieval.db")
         chroma = self._root / "chroma"

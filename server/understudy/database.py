@@ -77,6 +77,9 @@ class Database:
 
         Raises NewerSchemaError where the database is ahead of this version.
         """
+        if self.url.get_backend_name() == "sqlite" and self.url.database and not Path(self.url.database).exists():
+            # Prompts are nobody else's business. SQLite gives the files that it keeps beside it the same permissions.
+            Path(self.url.database).touch(mode=0o600)
         with self._writer.begin() as connection:
             version = _version(connection)
             if version == SCHEMA_VERSION:

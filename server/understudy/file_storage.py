@@ -21,8 +21,8 @@ class FileStorage:
     def __init__(self, root: Path) -> None:
         self._contents = root / "files"
         self._incoming = root / "incoming"
-        self._contents.mkdir(parents=True, exist_ok=True)
-        self._incoming.mkdir(exist_ok=True)
+        self._contents.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._incoming.mkdir(exist_ok=True, mode=0o700)
         for leftover in self._incoming.iterdir():
             leftover.unlink()
 

@@ -173,7 +173,8 @@ def _listen(settings: Settings) -> Iterator[socket.socket]:
 def _lock(folder: Path) -> Iterator[None]:
     """Hold the data folder: two servers on one would end each other's runs."""
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # prompts and uploads are nobody else's business
+        # What is in it is closed to other users, each part by itself; those of landlock's sessions pass to their own.
+        folder.mkdir(parents=True, exist_ok=True, mode=0o711)
         file = (folder / "lock").open("a+")
     except OSError as error:
         raise StartError(f"cannot write to {folder} ({error.strerror}): name another --data-dir") from error

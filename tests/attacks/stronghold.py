@@ -40,13 +40,10 @@ class Stronghold:
         self.standing = standing
         self._upstream = upstream
         self._folder = Path(tempfile.mkdtemp(prefix="stronghold-", dir="/tmp"))
-        data = self._folder / "data"
-        data.mkdir()
         standing.give(self._folder)
-        standing.give(data)
         flags = ("--upstream", upstream.url, "--sandbox", standing.wall, *limits)
         environ = {"HOME": str(self._folder), "OPENAI_API_KEY": "sk-canary"}
-        self.server = ServerProcess(data, *flags, environ=environ, launcher=standing.launcher())
+        self.server = ServerProcess(self._folder / "data", *flags, environ=environ, launcher=standing.launcher())
         self.client: OpenAI = official_client(self.server)
         # What notes the tests' requests gets ready with the first, which must not be several at once.
         self.client.models.list()

@@ -86,6 +86,23 @@ def test_a_taken_port_and_a_taken_folder(offline_server: ServerProcess, tmp_path
     assert "Traceback" not in stderr
 
 
+def test_the_data_folder_is_closed_to_other_users(tmp_path: Path) -> None:
+    """Those of landlock's sessions pass through it, to nothing but their own."""
+    server = ServerProcess(tmp_path / "data")
+    with official_client(server) as client:
+        file = client.files.create(file=("a.txt", b"secret"), purpose="assistants")
+        store = client.vector_stores.create(name="secrets")
+        client.vector_stores.files.create_and_poll(file.id, vector_store_id=store.id)
+    open_to_others = {"lock": 0o044, "sandbox": 0o001}
+    names = set()
+    for entry in (tmp_path / "data").iterdir():
+        names.add(entry.name)
+        assert entry.stat().st_mode & 0o077 & ~open_to_others.get(entry.name, 0) == 0, entry
+    assert names >= {"understudy.db", "understudy.db-wal", "files", "incoming", "retrieval", "sandbox"}
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o711
+    assert server.stop() == 0
+
+
 def test_a_taken_retrieval_folder(tmp_path: Path) -> None:
     folder = tmp_path / "data" / "retrieval"
     folder.mkdir(parents=True)

@@ -59,7 +59,7 @@ async def open_namespaces(
     """Namespaces in a folder of the data folder's, which is theirs alone and does not outlive them."""
     folder = settings.data_dir / "namespaces"
     await to_thread.run_sync(shutil.rmtree, folder, True)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, mode=0o700)
     template = folder / DATABASE
     await to_thread.run_sync(_make_database, template)
     try:
