@@ -22,6 +22,7 @@ def testing_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerP
     process = ServerProcess(tmp_path_factory.mktemp("testing") / "data", "--test-api")
     yield process
     assert process.stop() == 0, process.log()
+    assert " ERROR " not in process.log()
 
 
 @dataclass

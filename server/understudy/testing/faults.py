@@ -118,8 +118,10 @@ async def answer(fault: Fault, app: ASGIApp, scope: Scope, receive: Receive, sen
     elif fault.drop == "after":
         await app(scope, receive, _swallow)
         _abort(scope)
+        await _gone(receive)
     elif fault.drop:
         _abort(scope)
+        await _gone(receive)
     elif fault.cut is not None or fault.stall is not None:
         await _Part(fault, receive, send).answer(app, scope)
     else:
@@ -142,6 +144,12 @@ async def _swallow(_message: Message) -> None:
 def _abort(scope: Scope) -> None:
     """Close the connection as a network does that fails."""
     scope["extensions"]["understudy.abort"]["call"]()
+
+
+async def _gone(receive: Receive) -> None:
+    """Wait until the connection is closed: an answer that ends before would be taken for one that was forgotten."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 class _Part:
@@ -175,8 +183,8 @@ class _Part:
                     _abort(scope)
 
         await app(scope, self._receive, pass_on)
-        while self._stalls and (await self._receive())["type"] != "http.disconnect":
-            pass
+        if self._over:
+            await _gone(self._receive)
 
     def _kept(self, body: bytes) -> bytes:
         end = 0
