@@ -5,6 +5,8 @@ INSTALLED := .venv/.installed
 # Every client of the matrix: what pins its packages says that there is one.
 CLIENTS := $(patsubst tests/clients/constraints-%.txt,%,$(wildcard tests/clients/constraints-*.txt)) \
   $(patsubst tests/clients/node/%/package.json,node-%,$(wildcard tests/clients/node/*/package.json))
+# Applications' environments, with our pytest plugin beside their openai.
+PLUGINS := $(patsubst %,.clients/plugin-%/.installed,1.30.1 1.55.3 2.54.0 3.52.0)
 MODEL := retrieval/understudy_retrieval/data/minilm/model.onnx
 ST := .clients/sentence-transformers
 
@@ -19,8 +21,8 @@ demo: $(INSTALLED) ## play a data analyst in front of your eyes, offline
 test: $(INSTALLED) $(MODEL) .clients/openai-1.55.3/.installed .clients/aimock/.installed ## run all tests
 	$(BIN)/python -m pytest
 
-test-clients: $(INSTALLED) $(MODEL) $(CLIENTS:%=.clients/%/.installed) ## try other people's clients, and write docs/clients.md
-	$(BIN)/python -m pytest tests/clients/test_clients.py
+test-clients: $(INSTALLED) $(MODEL) $(CLIENTS:%=.clients/%/.installed) $(PLUGINS) ## try other people's clients, and write docs/clients.md
+	$(BIN)/python -m pytest tests/clients
 
 test-sandbox: $(INSTALLED) .clients/kernel-gateway/.installed ## attack the code interpreter at length, run it at a gateway
 	$(BIN)/python -m pytest tests/attacks/long_forms tests/engines/test_gateway.py
@@ -106,6 +108,14 @@ $(INSTALLED): pyproject.toml constraints.txt | system
 .clients/%/.installed: tests/clients/constraints-%.txt | $(INSTALLED)
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .clients/$*
 	$(BIN)/uv pip install --quiet --no-deps --python .clients/$*/bin/python --requirement $<
+	touch $@
+
+# Understudy as pip would install it into an environment where openai, and with it httpx, has that version.
+.clients/plugin-%/.installed: tests/clients/constraints-openai-%.txt pyproject.toml constraints.txt | $(INSTALLED)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .clients/plugin-$*
+	grep -vE '^(openai|httpx)==' constraints.txt > .clients/plugin-$*/constraints.txt
+	$(BIN)/uv pip install --quiet --python .clients/plugin-$*/bin/python --constraint .clients/plugin-$*/constraints.txt \
+	  --constraint $< --editable . pytest pytest-xdist
 	touch $@
 
 .clients/node-%/.installed: tests/clients/node/%/package.json tests/clients/node/%/package-lock.json \
