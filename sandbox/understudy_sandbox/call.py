@@ -99,11 +99,11 @@ class Call:
     async def _finish(self, deadline: float, *, quiet: bool = False) -> str:
         """Take in messages until the call is `done`, or the kernel `died`, or it is `late` or `flooded`."""
         while not self._done():
+            if not quiet and self._transcript.received > self._limits.received:
+                return "flooded"
             now = time.monotonic()
             if now >= deadline:
                 return "late"
-            if not quiet and self._transcript.received > self._limits.received:
-                return "flooded"
             due = self._transcript.due_in
             await self._channels.wait(min(_TICK, deadline - now, _TICK if due is None else due))
             messages = self._channels.receive()
