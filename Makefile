@@ -49,6 +49,7 @@ bench: $(INSTALLED) $(MODEL) ## measure, as ratios to baselines of the same run
 	$(BIN)/python bench/server.py
 	$(BIN)/python bench/retrieval.py
 	$(BIN)/python bench/sandbox.py
+	$(BIN)/python bench/testing.py
 
 # Both from this tree: a wheel built from the source archive would lack the model, which is not in git.
 dist: $(INSTALLED) $(MODEL) ## build the wheel, which carries the embedding model, and the source archive

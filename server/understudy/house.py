@@ -35,17 +35,18 @@ _TOMBSTONE_SECONDS = 24 * 3600
 
 @asynccontextmanager
 async def open_house(
-    settings: Settings, models: Models, sandbox: Sandbox, realm: str = ""
+    settings: Settings, models: Models, sandbox: Sandbox, realm: str = "", database: Database | None = None
 ) -> AsyncGenerator[Services, None]:
     """The services over the settings' data folder; `realm` tells its threads from those of other houses.
 
-    Models and sandbox are there before it and after it.
+    Models and sandbox are there before it and after it, and so is a `database` that is not the settings'.
     """
     async with AsyncExitStack() as stack:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
-        database = Database(settings.database)
+        if database is None:
+            database = Database(settings.database)
+            database.migrate()
         stack.callback(database.close)
-        database.migrate()
         storage = FileStorage(settings.data_dir)
         supervisor = Supervisor()
         retrieval = RetrievalFolder(settings, supervisor, models.deck)

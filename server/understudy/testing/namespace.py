@@ -29,6 +29,7 @@ from understudy.testing.model import WatchedModel
 from understudy.testing.pace import Pace
 from understudy.testing.snapshots import clone_database, copy_world
 from understudy.testing.world import World
+from understudy.testing.world_database import WorldDatabase
 from understudy_sandbox import Sandbox
 
 _LOOK_SECONDS = 0.002
@@ -50,6 +51,8 @@ class Base:
     """An empty database."""
     folders: Iterator[Path]
     """Names that no folder has had."""
+    databases: list[WorldDatabase]
+    """Those of worlds that have ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,19 +87,35 @@ class Namespace:
     async def entered(self) -> AsyncGenerator[Services, None]:
         """The services of its world, opened if need be, in its own time."""
         with clock.using(self.clock), ids.using(self.ids):
-            if self._world is None:
-                folder = next(self._base.folders)
-                await to_thread.run_sync(clone_database, self._base.template, folder)
-                self._world = self._world or self._open(folder)
-            async with self._world.entered() as services:
+            async with (self._world or self._begin()).entered() as services:
                 yield services
+
+    def prepare(self) -> None:
+        """Open its world ahead of the first request."""
+        with clock.using(self.clock), ids.using(self.ids):
+            self._begin()
+
+    def _begin(self) -> World:
+        folder = next(self._base.folders)
+        clone_database(self._base.template, folder)
+        self._world = self._open(folder)
+        return self._world
 
     def _open(self, folder: Path) -> World:
         """Open a world over a folder. Called in the namespace's own time, in which the world's tasks go on."""
         settings = replace(self._base.settings, data_dir=folder)
-        world = World(folder, partial(open_house, settings, self._models, self._base.sandbox, _realm(folder)))
+        world = World(folder, partial(self._house, settings))
         self._base.supervisor.start(f"world {folder.name}", world.keep)
         return world
+
+    @asynccontextmanager
+    async def _house(self, settings: Settings) -> AsyncGenerator[Services, None]:
+        spare, realm = self._base.databases, _realm(settings.data_dir)
+        database = spare.pop() if spare else WorldDatabase()
+        database.move(settings.data_dir)
+        async with open_house(settings, self._models, self._base.sandbox, realm, database) as services:
+            yield services
+        spare.append(database)
 
     def close(self) -> None:
         """Let the world end once the requests in it are answered."""

@@ -43,7 +43,9 @@ class Namespaces:
     async def reset(self, key: str) -> None:
         """Begin a key's namespace anew, with nothing but its snapshots."""
         old = self.of(key)
-        self._by_key[key] = Namespace(self._base, old.snapshots)
+        fresh = self._by_key[key] = Namespace(self._base, old.snapshots)
+        # The client is told meanwhile.
+        fresh.prepare()
         await old.aclose()
 
     async def drain(self) -> None:
@@ -64,7 +66,7 @@ async def open_namespaces(
     await to_thread.run_sync(_make_database, template)
     try:
         async with Supervisor() as supervisor:
-            yield Namespaces(Base(settings, script, sandbox, supervisor, template, _names(folder)))
+            yield Namespaces(Base(settings, script, sandbox, supervisor, template, _names(folder), []))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
