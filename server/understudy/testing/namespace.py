@@ -34,7 +34,7 @@ from understudy_sandbox import Sandbox
 
 _LOOK_SECONDS = 0.002
 _SETTLE_SECONDS = 60.0
-_POLL_SECONDS = 0.02
+_POLL_SECONDS = 0.1
 _RELEASED_POLL_SECONDS = 5.0
 
 
