@@ -5,11 +5,14 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from understudy import pytest_plugin
+from understudy.configuration import flag
+from understudy.settings import Settings
 from understudy.testing import routes
 from understudy.testing.client import Clock, Understudy
 from understudy.testing.faults import Fault
@@ -59,6 +62,32 @@ def test_every_control_is_documented() -> None:
         assert re.search(rf"`[^`]*\b{name}\b", PAGE), f"understudy.clock.{name}"
     for name in Fault.model_fields:
         assert f"`{name}`" in PAGE, f"a fault's {name}"
+
+
+NOT_OF_THE_KIT = {
+    *("host", "port", "data_dir", "database_url", "upstream", "upstream_key", "model", "models", "api_key"),
+    *("allow_anonymous", "allowed_host", "cors_origin", "embedder", "chroma_url", "max_tool_rounds", "context_window"),
+    *("context_windows", "log_level", "log_content"),
+}
+
+
+def test_every_setting_is_documented() -> None:
+    settings = {one.name for one in fields(Settings) if not one.name.startswith("sandbox")}
+    assert settings > NOT_OF_THE_KIT
+    table = PAGE.partition("## Commands and settings")[2].partition("\n## ")[0]
+    for name in settings - NOT_OF_THE_KIT:
+        assert f"--{flag(name)}" in table, name
+
+
+def test_every_flag_of_a_command_is_documented() -> None:
+    common = {f"--{flag(one.name)}" for one in fields(Settings)} | {"--mode", "--config", "--help"}
+    table = PAGE.partition("## Commands and settings")[2].partition("\n## ")[0]
+    for command in (["test"], ["record"], ["check"], ["script", "from-thread"]):
+        line = [sys.executable, "-m", "understudy", *command, "--help"]
+        said = subprocess.run(line, capture_output=True, text=True, check=True).stdout
+        assert f"understudy {' '.join(command)}" in table
+        for name in set(re.findall(r"--[a-z][a-z-]+", said)) - common:
+            assert name in table, f"{command} {name}"
 
 
 def test_every_marker_and_option_is_documented() -> None:
