@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from understudy import __version__
 from understudy.configuration import unknown_variables
 from understudy.database import Database, NewerSchemaError
+from understudy.file_lock import lock
 from understudy.settings import Settings, StartError, UsageError
 
 if TYPE_CHECKING:
@@ -179,13 +180,8 @@ def _lock(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise StartError(f"cannot write to {folder} ({error.strerror}): name another --data-dir") from error
     with file:
-        if os.name == "posix":
-            import fcntl
-
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise StartError(f"another Understudy uses {folder}: stop it, or name another --data-dir") from error
+        if not lock(file):
+            raise StartError(f"another Understudy uses {folder}: stop it, or name another --data-dir")
         yield
 
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from understudy.cassettes.model_request import ModelRequest, body_of, canonical
 from understudy.cassettes.redaction import Redaction
 from understudy.cassettes.rewriting import Rule
 from understudy.errors import CassetteMissError
+from understudy.file_lock import lock
 
 log = logging.getLogger("understudy")
 PATH = "understudy.path"
@@ -150,17 +150,12 @@ def _held(path: Path) -> Iterator[None]:
     place = path.with_name(f".{path.name}.lock")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = place.open("a+")
+        file = place.open("a+")
     except OSError as error:
         raise CassetteError(f"--cassette {path} cannot be written ({error.strerror})") from error
-    with lock:
-        if os.name == "posix":
-            import fcntl
-
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise CassetteError(f"--cassette {path} is being recorded on by another Understudy") from error
+    with file:
+        if not lock(file):
+            raise CassetteError(f"--cassette {path} is being recorded on by another Understudy")
         try:
             yield
         finally:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from understudy.chat_models.base import JSON, ChatRequest
+from understudy.chat_models.stand_in import last_turn
 from understudy.script.template import Output, Passages
 
 _IMAGE = re.compile(r"^\[image \d+ displayed\]\n?", re.MULTILINE)
@@ -38,11 +39,11 @@ class Conversation:
     @classmethod
     def of(cls, request: ChatRequest) -> "Conversation":
         """That of a model call."""
-        user, after = _since_user(request.messages)
+        user, after = last_turn(request)
         tools = _tools(request)
         names = {name: tool for tool, name in tools.items()}
         return cls(
-            user=user,
+            user=_text(user),
             rounds=_rounds(after, names),
             tools=tools,
             model=request.model,
@@ -76,13 +77,6 @@ class Conversation:
             elif tool == "file_search":
                 variables["results"] = _passages(output)
         return variables
-
-
-def _since_user(messages: list[JSON]) -> tuple[str, list[JSON]]:
-    for index in range(len(messages) - 1, -1, -1):
-        if messages[index].get("role") == "user":
-            return _text(messages[index]), messages[index + 1 :]
-    return "", messages
 
 
 def _text(message: JSON) -> str:
