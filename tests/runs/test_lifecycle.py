@@ -108,17 +108,17 @@ def test_cancel_while_the_model_streams(client: OpenAI, server: ServerProcess, u
 
 
 def test_cancel_while_code_runs(client: OpenAI, upstream: ScriptedUpstream) -> None:
-    code = "import time\nprint('begun', flush=True)\ntime.sleep(50)"
+    code = "import time\nprint('be' + 'gun', flush=True)\ntime.sleep(50)"
     model = upstream.script(
         Reply(calls=[("code_interpreter", {"code": code})]),
         Reply(calls=[("code_interpreter", {"code": "print('again')"})]),
         Reply("ok"),
     )
     assistant, thread = assistant_with(client, model, [CODE]), thread_with(client)
-    run = client.beta.threads.runs.create(thread, assistant_id=assistant)
     steps = client.beta.threads.runs.steps
-    wait_for(lambda: steps.list(run.id, thread_id=thread).data)
-    time.sleep(1)  # the kernel has to be inside its sleep, which nothing outside shows
+    with client.beta.threads.runs.create(thread, assistant_id=assistant, stream=True) as events:
+        run = next(event.data for event in events if event.event == "thread.run.created")
+        next(event for event in events if "begun" in event.data.to_json())
     began = time.monotonic()
     client.beta.threads.runs.cancel(run.id, thread_id=thread)
     wait_for(lambda: client.beta.threads.runs.retrieve(run.id, thread_id=thread).status == "cancelled")
