@@ -27,7 +27,8 @@ async def create_assistant(body: AssistantCreate, house: House) -> Assistant:
         return _change(session, row, body)
 
     assistant = await house.database.write(work)
-    house.ingestion.wake()
+    if assistant.tool_resources:
+        house.ingestion.wake()
     return assistant
 
 
@@ -54,7 +55,8 @@ async def modify_assistant(assistant_id: str, house: House, body: AssistantUpdat
         return _change(session, row, body or AssistantUpdate())
 
     assistant = await house.database.write(work)
-    house.ingestion.wake()
+    if assistant.tool_resources:
+        house.ingestion.wake()
     return assistant
 
 

@@ -33,7 +33,8 @@ async def create_message(thread_id: str, body: MessageCreate, house: House) -> M
         return Message.model_validate(insert_message(session, thread, body))
 
     message = await house.database.write(work)
-    house.ingestion.wake()
+    if body.attachments:
+        house.ingestion.wake()
     return message
 
 

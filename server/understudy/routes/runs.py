@@ -40,7 +40,8 @@ async def create_thread_and_run(
         return Thread.model_validate(row), Run.model_validate(run)
 
     thread, run = await house.database.write(work)
-    house.ingestion.wake()
+    if thread.tool_resources or run.tool_resources:
+        house.ingestion.wake()
     stream = EventStream() if body.stream else None
     recorder = Recorder(house.database, run.id, stream)
     recorder.created(run, thread)
@@ -65,7 +66,8 @@ async def create_run(
         return Run.model_validate(insert_run(session, thread, body))
 
     run = await house.database.write(work)
-    house.ingestion.wake()
+    if body.additional_messages:
+        house.ingestion.wake()
     stream = EventStream() if body.stream else None
     recorder = Recorder(house.database, run.id, stream, include_content=bool(include))
     recorder.created(run)

@@ -23,7 +23,8 @@ async def create_thread(house: House, body: ThreadCreate | None = None) -> Threa
         return Thread.model_validate(insert_thread(session, body or ThreadCreate()))
 
     thread = await house.database.write(work)
-    house.ingestion.wake()
+    if thread.tool_resources:
+        house.ingestion.wake()
     return thread
 
 
