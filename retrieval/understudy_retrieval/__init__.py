@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from understudy_retrieval.errors import (
     EmbedderMismatchError,
     EmbeddingError,
+    EmbeddingRefusedError,
     FileRefusedError,
     FolderLockedError,
     RetrievalError,
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EmbedderMismatchError",
     "EmbeddingError",
+    "EmbeddingRefusedError",
     "FileRefusedError",
     "FolderLockedError",
     "Hit",

@@ -3,6 +3,7 @@
 RetrievalError
 ├── FileRefusedError        the file cannot be searched: its type, its content, its size
 ├── EmbeddingError          the embedding model failed or could not be reached
+│   └── EmbeddingRefusedError   … and would if it were asked again
 ├── EmbedderMismatchError   a store was embedded by another model
 ├── StoreRemovedError       a store was removed while something was put into it
 └── FolderLockedError       another process uses the folder
@@ -43,6 +44,10 @@ class FileRefusedError(RetrievalError):
 
 class EmbeddingError(RetrievalError):
     """The embedding model failed or could not be reached."""
+
+
+class EmbeddingRefusedError(EmbeddingError):
+    """The embedding model will not embed this, however often it is asked."""
 
 
 class EmbedderMismatchError(RetrievalError):

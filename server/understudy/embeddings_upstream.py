@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from understudy.cassettes.deck import PATH, Deck
 from understudy.cassettes.transport import NO_UPSTREAM, BlockingCassetteTransport
 from understudy.errors import CassetteMissError
-from understudy_retrieval.errors import EmbeddingError
+from understudy_retrieval.errors import EmbeddingError, EmbeddingRefusedError
 
 _AT_ONCE = 100  # texts
 _RETRIES = 2
@@ -77,7 +77,7 @@ class UpstreamEmbedder:
                     self._endpoint(), content=content, headers=self._headers(), extensions={PATH: "embeddings"}
                 )
             except CassetteMissError as error:
-                raise EmbeddingError(error.message) from error
+                raise EmbeddingRefusedError(error.message) from error
             except (httpx.HTTPError, httpx.InvalidURL) as error:
                 failure = f"{self._place} is unreachable ({str(error) or type(error).__name__})"
                 continue

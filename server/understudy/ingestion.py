@@ -17,7 +17,14 @@ from understudy.file_storage import FileStorage
 from understudy.retrieval_folder import RetrievalFolder
 from understudy.schemas.base import JSON
 from understudy.supervisor import Supervisor
-from understudy_retrieval import EmbedderMismatchError, EmbeddingError, FileRefusedError, Ingested, Member
+from understudy_retrieval import (
+    EmbedderMismatchError,
+    EmbeddingError,
+    EmbeddingRefusedError,
+    FileRefusedError,
+    Ingested,
+    Member,
+)
 
 if TYPE_CHECKING:
     from understudy_retrieval import Retrieval
@@ -170,6 +177,8 @@ class Ingestion:
         for pause in _PAUSES:
             try:
                 return await retrieval.ingest(member, self._storage.path(member.file_id))
+            except EmbeddingRefusedError:
+                raise
             except EmbeddingError as error:
                 log.warning("%s waits for the embedding model: %s", member.file_id, error)
                 await anyio.sleep(pause)

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.clients.conftest import CELLS
 from tests.clients.features import FEATURES, FILES
-from tests.clients.matrix import CLIENTS, ROOT, Client
+from tests.clients.matrix import ROOT, Client
 from tests.scripted_upstream import ScriptedUpstream
 from tests.server_process import ServerProcess
 
 PROGRAMS = Path(__file__).parent / "programs"
-CELLS = [pytest.param(client, name, id=f"{client}-{name}") for client in CLIENTS for name in client.features]
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def _environ(client: Client, server: ServerProcess, model: str, home: Path) -> d
     return environ | {"OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": "sk-test"}
 
 
-@pytest.mark.parametrize(("client", "feature"), CELLS)
+@pytest.mark.parametrize(("client", "feature"), CELLS.values(), ids=list(CELLS))
 def test_client(
     client: Client, feature: str, server: ServerProcess, upstream: ScriptedUpstream, tmp_path: Path
 ) -> None:

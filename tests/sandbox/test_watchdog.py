@@ -231,7 +231,8 @@ async def test_a_hidden_share_counts_as_all(cramped: Caller, monkeypatch: pytest
 
 
 async def test_processes_are_found_without_lists_of_children(cramped: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    await cramped.logs("import subprocess; p = subprocess.Popen(['setsid', 'sh', '-c', 'sleep 60; true'])")
+    begin = "p = subprocess.Popen(['setsid', 'sh', '-c', 'sleep 60 & echo; wait'], stdout=subprocess.PIPE)"
+    await cramped.logs(f"import subprocess; {begin}; p.stdout.readline()")
     kernel = (await cramped.session()).kernel
     assert kernel is not None
     listed = processes.tree(kernel.pid)
