@@ -59,7 +59,7 @@ MISCHIEFS = (
         "File too large|No space left|of memory" + _SLOW,
     ),
     Mischief(
-        "disk", "for i in range(4): open(f'big{i}', 'wb').write(b'x' * (30 << 20))", "more than 64 MiB to" + _SLOW
+        "disk", "for i in range(4): open(f'big{i}', 'wb').write(b'x' * (30 << 20))", "more than 64 MiB of files" + _SLOW
     ),
     Mischief("depth", "import os\nos.makedirs('deep' + '/a' * 30, exist_ok=True)", "folders nested more than"),
     Mischief("flood", "while True: print('x' * 5000)", "16 MiB of output|was cut|ended during" + _SLOW),
