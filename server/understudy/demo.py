@@ -221,6 +221,7 @@ def _check(run: Any) -> None:
 def _server(settings: Settings, folder: Path) -> Iterator[str]:
     """`understudy serve` on a free port with a data folder of its own, and these settings otherwise."""
     command = [sys.executable, "-m", "understudy", "serve"]
+    folder.chmod(0o711)  # users of landlock's sessions pass through it
     environ = dict(os.environ)
     for name, value in _variables(settings).items():
         environ[f"UNDERSTUDY_{name.upper()}"] = value

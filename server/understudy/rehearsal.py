@@ -39,8 +39,10 @@ def rehearse(settings: Settings, options: Mapping[str, Any], environ: Mapping[st
         settings = replace(settings, port=0)
     tests = _Tests(command, settings.api_key[0] if settings.api_key else KEY, options["port_file"], options["fd"])
     with tests, tempfile.TemporaryDirectory(prefix="understudy-test-") as folder:
+        # Users of landlock's sessions pass through it, as through the folder that the server makes in it.
+        Path(folder).chmod(0o711)
         if not (options.get("data_dir") or environ.get("UNDERSTUDY_DATA_DIR")):
-            settings = replace(settings, data_dir=Path(folder))
+            settings = replace(settings, data_dir=Path(folder) / "data")
         serve(settings, tests, options["fd"])
     return tests.exit_code
 

@@ -53,6 +53,12 @@ def test_nothing_is_left_behind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_users_of_sessions_may_pass_its_folder(tmp_path: Path) -> None:
+    """A server that is root gives each of landlock's sessions one."""
+    done = rehearse("--", "sh", "-c", 'stat -c %a "$TMPDIR"/understudy-test-* "$TMPDIR"/*/data', TMPDIR=str(tmp_path))
+    assert done.stdout.split() == ["711", "711"]
+
+
 def test_the_port_file_and_the_end_by_a_signal(tmp_path: Path) -> None:
     file = tmp_path / "port"
     command = [sys.executable, "-m", "understudy", "test", "--port", "0", "--port-file", str(file)]
@@ -71,4 +77,4 @@ def test_the_port_file_and_the_end_by_a_signal(tmp_path: Path) -> None:
 def test_a_named_data_folder_is_kept(tmp_path: Path) -> None:
     assert rehearse("--data-dir", str(tmp_path / "data"), "--", "true").returncode == 0
     assert (tmp_path / "data").is_dir()
-    assert not list(Path(tempfile.gettempdir()).glob("understudy-test-*/understudy.db"))
+    assert not list(Path(tempfile.gettempdir()).glob("understudy-test-*/data/understudy.db"))
