@@ -55,12 +55,11 @@ async def test_a_gigantic_line_is_stopped(hurried: Caller) -> None:
     assert (await hurried.logs("1 + 1")).startswith("2\n"), "what was still on its way flooded the next call"
 
 
-async def test_a_flood_whose_end_comes_with_it(hurried: Caller) -> None:
-    """Three megabytes are there at once, and nothing is left to interrupt."""
-    result = await hurried("held = 1\nprint('x' * 3_000_000)")
+async def test_a_flood_whose_end_may_come_with_it(hurried: Caller) -> None:
+    result = await hurried("print('x' * 3_000_000)")
     assert result.status == "output_limit"
     assert "more than 2 MiB of output" in (result.note or "")
-    assert await hurried.logs("1 + 1") == "2\n"
+    assert (await hurried.logs("1 + 1")).startswith("2\n")
 
 
 async def test_a_flood_below_python_is_stopped(hurried: Caller) -> None:
