@@ -164,4 +164,4 @@ class Call:
     def _reason(self, status: Status) -> str:
         if status == "timeout":
             return f"The call took longer than {self._limits.timeout:g} seconds."
-        return f"The call sent more than {self._limits.received // MIB} MiB of output."
+        return f"The call sent more than {self._limits.received / MIB:g} MiB of output."
