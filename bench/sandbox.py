@@ -5,7 +5,6 @@
 A plain kernel is ipykernel as jupyter_client starts it, of the same Python, with no wall; rounds are interleaved.
 """
 
-import argparse
 import asyncio
 import tempfile
 import time
@@ -18,7 +17,7 @@ from typing import Self
 
 from jupyter_client.manager import AsyncKernelManager
 from processes import Client, Process, understudy
-from table import Table, machine
+from table import Table, append, place
 
 from understudy_sandbox import Logs, Output, Sandbox, SandboxLimits
 from understudy_sandbox.processes import proportional, tree
@@ -252,18 +251,13 @@ async def measure(table: Table, folder: Path, root: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", type=Path, metavar="FILE", help="append the page to this one")
-    options = parser.parse_args()
-    table = Table()
+    page, table = place(__doc__), Table()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name, "files")
         folder.mkdir()
         (folder / CSV_NAME).write_text(SALES)
         asyncio.run(measure(table, folder, Path(name, "sandbox")))
-    if options.write:
-        with options.write.open("a") as output:
-            output.write(INTRODUCTION + machine(*PACKAGES) + "\n".join(table.lines) + "\n")
+    append(page, INTRODUCTION, table, *PACKAGES)
 
 
 if __name__ == "__main__":

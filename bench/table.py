@@ -1,5 +1,6 @@
 """A table of figures beside their baselines, printed while it grows."""
 
+import argparse
 import datetime
 import importlib.metadata
 import os
@@ -20,6 +21,21 @@ class Table:
     def row(self, figure: str, unit: str, ours: float, baseline: float, what: str, aim: str = "") -> None:
         shown = [f"{value:,.0f}" if value >= 100 else f"{value:.3g}" for value in (ours, baseline)]
         self.add(f"| {figure} | {shown[0]} {unit} | {shown[1]} {unit} ({what}) | {ours / baseline:.2f} | {aim} |")
+
+
+def place(description: str | None) -> Path | None:
+    """The page that the command line says to append to."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", type=Path, metavar="FILE", help="append the page to this one")
+    written: Path | None = parser.parse_args().write
+    return written
+
+
+def append(page: Path | None, introduction: str, table: Table, *packages: str) -> None:
+    """Append a part of a page, if there is one: what was measured, on which machine, with which packages."""
+    if page is not None:
+        with page.open("a") as output:
+            output.write(introduction + machine(*packages) + "\n".join(table.lines) + "\n")
 
 
 def machine(*packages: str) -> str:

@@ -5,20 +5,20 @@
 Pytest runs of their own, with a test of each kind in turn; what is counted is the whole test, its fixtures included.
 """
 
-import argparse
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from pathlib import Path
 from statistics import median, quantiles
 
 from processes import Process
-from table import Table, machine
+from table import Table, append, place
 
-TESTS, STARTS = 100, 5
+TESTS, ROUNDS = 20, 5
 PACKAGES = ("understudy", "openai", "pytest", "fastapi", "httpx")
 INTRODUCTION = """
 ## Testing kit
@@ -97,11 +97,11 @@ def measure(table: Table, folder: Path) -> None:
     (empty / "test_it.py").write_text("def test_it(): pass\n")
     try:
         server.ready()
-        first = []
-        for _ in range(STARTS):
+        seconds: dict[str, list[float]] = defaultdict(list)
+        for _ in range(ROUNDS):
             pytest_run(project, PRETENDED=f"http://127.0.0.1:{server.port}/v1")
-            seconds = json.loads((project / "seconds.json").read_text())
-            first += seconds["test_start"]
+            for name, found in json.loads((project / "seconds.json").read_text()).items():
+                seconds[name] += found
     finally:
         server.stop()
     ours, pretended = ([one * 1000 for one in seconds[name]] for name in ("test_ours", "test_pretended"))
@@ -110,23 +110,19 @@ def measure(table: Table, folder: Path) -> None:
     table.row("… its thread, message, run and list alone", "ms", *calls, "pretended")
     table.row("a test, p95", "ms", quantiles(ours, n=20)[-1], quantiles(pretended, n=20)[-1], "pretended")
     plain, loaded = [], []
-    for _ in range(STARTS):
+    for _ in range(ROUNDS):
         plain.append(pytest_run(empty, "-p", "no:understudy"))
         loaded.append(pytest_run(empty))
-    table.row("first test, which starts the server", "s", median(first), median(plain), "a whole pytest run", "< 1 s")
+    first = median(seconds["test_start"])
+    table.row("first test, which starts the server", "s", first, median(plain), "a whole pytest run", "< 1 s")
     table.row("pytest with the plugin, which nothing uses", "s", median(loaded), median(plain), "without the plugin")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", type=Path, metavar="FILE", help="append the page to this one")
-    options = parser.parse_args()
-    table = Table()
+    page, table = place(__doc__), Table()
     with tempfile.TemporaryDirectory() as name:
         measure(table, Path(name))
-    if options.write:
-        with options.write.open("a") as output:
-            output.write(INTRODUCTION + machine(*PACKAGES) + "\n".join(table.lines) + "\n")
+    append(page, INTRODUCTION, table, *PACKAGES)
 
 
 if __name__ == "__main__":
