@@ -6,7 +6,8 @@ INSTALLED := .venv/.installed
 CLIENTS := $(patsubst tests/clients/constraints-%.txt,%,$(wildcard tests/clients/constraints-*.txt)) \
   $(patsubst tests/clients/node/%/package.json,node-%,$(wildcard tests/clients/node/*/package.json))
 # Applications' environments, with our pytest plugin beside their openai.
-PLUGINS := $(patsubst %,.clients/plugin-%/.installed,1.30.1 1.55.3 2.54.0 3.52.0)
+PLUGINS := $(patsubst tests/clients/constraints-openai-%.txt,.clients/plugin-%/.installed, \
+  $(wildcard tests/clients/constraints-openai-*.txt))
 # Two at a time. Tests that look at what is left on this machine, or how soon a limit strikes, need it for themselves.
 BESIDE := --numprocesses 2
 MODEL := retrieval/understudy_retrieval/data/minilm/model.onnx

@@ -1,7 +1,6 @@
 """The pytest plugin in applications' environments, with the openai and the httpx that they pin."""
 
 import os
-import re
 import subprocess
 from pathlib import Path
 
@@ -9,7 +8,8 @@ import pytest
 
 from tests.clients.matrix import ROOT
 
-VERSIONS = re.findall(r"^PLUGINS := .*,([^,]+)\)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[0].split()
+PINNED = Path(__file__).parent.glob("constraints-openai-*.txt")
+VERSIONS = sorted(path.stem.removeprefix("constraints-openai-") for path in PINNED)
 TESTS = """
 import asyncio, json, os
 import openai, pytest
