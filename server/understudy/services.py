@@ -1,4 +1,4 @@
-"""What the routes work with, made once by app.py."""
+"""What the routes work with, made by house.py."""
 
 from dataclasses import dataclass
 from typing import Annotated

@@ -115,11 +115,9 @@ async def answer(fault: Fault, app: ASGIApp, scope: Scope, receive: Receive, sen
             pass
     if fault.status is not None:
         await _refusal(fault)(scope, receive, send)
-    elif fault.drop == "after":
-        await app(scope, receive, _swallow)
-        _abort(scope)
-        await _gone(receive)
     elif fault.drop:
+        if fault.drop == "after":
+            await app(scope, receive, _swallow)
         _abort(scope)
         await _gone(receive)
     elif fault.cut is not None or fault.stall is not None:

@@ -67,7 +67,7 @@ class Moment:
 
 
 class Namespace:
-    """One key's, from one reset to the next. Its world is opened by the first request that needs it."""
+    """One key's, from one reset to the next. Its world is opened by that, or by the first request that needs it."""
 
     def __init__(self, base: Base, snapshots: dict[str, Moment]) -> None:
         self.clock = Clock()
@@ -127,7 +127,7 @@ class Namespace:
         """The same, and close the models."""
         self._deck.closing = True
         self.close()
-        await self._models.aclose()
+        await self._use_upstream(self._first.upstream)
         await self._first.aclose()
 
     def set_script(self, script: Script) -> None:

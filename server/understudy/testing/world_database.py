@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Engine, event
+from sqlmodel import Session
 
 from understudy.database import Database
 from understudy.testing.snapshots import DATABASE
@@ -23,11 +24,11 @@ class WorldDatabase(Database):
         self.close()
         self.url = self.url.set(database=str(folder / DATABASE))
 
-    async def read(self, work: Callable[..., T]) -> T:
+    async def read(self, work: Callable[[Session], T]) -> T:
         """Run `work` in a read transaction, in the event loop: the way to a thread and back costs as much again."""
         return self._read(work)
 
-    async def write(self, work: Callable[..., T]) -> T:
+    async def write(self, work: Callable[[Session], T]) -> T:
         """Run `work` in a write transaction, in the event loop."""
         return self._write(work)
 
