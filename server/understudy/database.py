@@ -39,12 +39,13 @@ class Database:
         self._write_limiter = CapacityLimiter(1 if sqlite else 8)
         self._read_limiter = CapacityLimiter(4 if sqlite else 8)
 
-    def _engine(self, begin: str | None) -> Engine:
+    def _engine(self, begin: str | None, **options: Any) -> Engine:
         engine = create_engine(
             self.url,
             json_serializer=lambda value: orjson.dumps(value).decode(),
             json_deserializer=orjson.loads,
             **({"pool_pre_ping": True} if begin is None else {}),
+            **options,
         )
         if begin is not None:
             event.listen(engine, "connect", _configure_sqlite)

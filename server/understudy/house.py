@@ -35,18 +35,25 @@ _TOMBSTONE_SECONDS = 24 * 3600
 
 @asynccontextmanager
 async def open_house(
-    settings: Settings, models: Models, sandbox: Sandbox, realm: str = "", database: Database | None = None
+    settings: Settings,
+    models: Models,
+    sandbox: Sandbox,
+    realm: str = "",
+    database: Database | None = None,
+    *,
+    new: bool = False,
 ) -> AsyncGenerator[Services, None]:
     """The services over the settings' data folder; `realm` tells its threads from those of other houses.
 
-    Models and sandbox are there before it and after it, and so is a `database` that is not the settings'.
+    Models and sandbox are there before it and after it, and so is a `database` that is not the settings'. In a `new`
+    house nothing is left of an earlier life.
     """
     async with AsyncExitStack() as stack:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         if database is None:
             database = Database(settings.database)
+            stack.callback(database.close)
             database.migrate()
-        stack.callback(database.close)
         storage = FileStorage(settings.data_dir)
         supervisor = Supervisor()
         retrieval = RetrievalFolder(settings, supervisor, models.deck)
@@ -71,8 +78,9 @@ async def open_house(
             code_interpreter=code_interpreter,
             executor=executor,
         )
-        await _resume(services, realm)
-        ingestion.start()
+        if not new:
+            await _resume(services, realm)
+        ingestion.start(new=new)
         supervisor.start("sweeper", lambda: _keep_sweeping(services))
         yield services
 

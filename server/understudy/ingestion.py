@@ -51,9 +51,9 @@ class Ingestion:
         self._slots = anyio.Semaphore(_AT_ONCE)
         self._in_hand: dict[Member, CancelScope] = {}
 
-    def start(self) -> None:
-        """Go on with what the last stop broke off, then with what comes."""
-        self._supervisor.start("ingestion", self._run)
+    def start(self, *, new: bool = False) -> None:
+        """Go on with what the last stop broke off, unless all is `new`, then with what comes."""
+        self._supervisor.start("ingestion", self._await_first if new else self._run)
 
     def wake(self) -> None:
         """Rows have been inserted, or taken away."""
@@ -103,6 +103,10 @@ class Ingestion:
 
     # -----------------------------------------------------------------------------------------------------------------
     # The work
+
+    async def _await_first(self) -> None:
+        await self._work.wait()
+        await self._run()
 
     async def _run(self) -> None:
         while True:

@@ -1,6 +1,7 @@
 """A namespace: what the tests behind one API key see, apart from all others: objects, time, ids, pace."""
 
 import copy
+import sqlite3
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -27,7 +28,7 @@ from understudy.testing.faults import Faults
 from understudy.testing.journal import Journal
 from understudy.testing.model import WatchedModel
 from understudy.testing.pace import Pace
-from understudy.testing.snapshots import clone_database, copy_world
+from understudy.testing.snapshots import copy_world
 from understudy.testing.world import World
 from understudy.testing.world_database import WorldDatabase
 from understudy_sandbox import Sandbox
@@ -47,8 +48,8 @@ class Base:
     """What the settings name."""
     sandbox: Sandbox
     supervisor: Supervisor
-    template: Path
-    """An empty database."""
+    template: sqlite3.Connection
+    """The database of a world without anything in it."""
     folders: Iterator[Path]
     """Names that no folder has had."""
     databases: list[WorldDatabase]
@@ -60,6 +61,7 @@ class Moment:
     """A snapshot: a copy of a world's folder, the time there and the ids that come next."""
 
     folder: Path
+    database: sqlite3.Connection
     threads: frozenset[str]
     """Those whose code left files."""
     clock: Clock
@@ -96,24 +98,23 @@ class Namespace:
             self._begin()
 
     def _begin(self) -> World:
-        folder = next(self._base.folders)
-        clone_database(self._base.template, folder)
-        self._world = self._open(folder)
+        self._world = self._open(next(self._base.folders), self._base.template)
         return self._world
 
-    def _open(self, folder: Path) -> World:
+    def _open(self, folder: Path, beginning: sqlite3.Connection) -> World:
         """Open a world over a folder. Called in the namespace's own time, in which the world's tasks go on."""
         settings = replace(self._base.settings, data_dir=folder)
-        world = World(folder, partial(self._house, settings))
+        world = World(folder, partial(self._house, settings, beginning))
         self._base.supervisor.start(f"world {folder.name}", world.keep)
         return world
 
     @asynccontextmanager
-    async def _house(self, settings: Settings) -> AsyncGenerator[Services, None]:
+    async def _house(self, settings: Settings, beginning: sqlite3.Connection) -> AsyncGenerator[Services, None]:
         spare, realm = self._base.databases, _realm(settings.data_dir)
         database = spare.pop() if spare else WorldDatabase()
-        database.move(settings.data_dir)
-        async with open_house(settings, self._models, self._base.sandbox, realm, database) as services:
+        database.load(beginning)
+        new = beginning is self._base.template
+        async with open_house(settings, self._models, self._base.sandbox, realm, database, new=new) as services:
             yield services
         spare.append(database)
 
@@ -173,11 +174,14 @@ class Namespace:
         """Keep what is there now; the snapshot's id. Runs at work count as broken off when it is restored."""
         async with self.entered() as services:
             folder = next(self._base.folders)
-            await services.database.write(lambda _: copy_world(services.settings.data_dir, folder))
+            assert isinstance(services.database, WorldDatabase)
+            # Nothing in between waits: both are of one moment.
+            copy_world(services.settings.data_dir, folder)
+            database = services.database.copied()
             await services.code_interpreter.lend_files(_realm(folder))
             threads = frozenset(services.code_interpreter.threads)
         snapshot_id = new_id("snapshot")
-        self.snapshots[snapshot_id] = Moment(folder, threads, self.clock.copied(), copy.deepcopy(self.ids))
+        self.snapshots[snapshot_id] = Moment(folder, database, threads, self.clock.copied(), copy.deepcopy(self.ids))
         return snapshot_id
 
     async def restore(self, moment: Moment) -> None:
@@ -187,7 +191,7 @@ class Namespace:
         self.close()
         self.clock, self.ids = moment.clock.copied(), copy.deepcopy(moment.ids)
         with clock.using(self.clock), ids.using(self.ids):
-            self._world = self._open(folder)
+            self._world = self._open(folder, moment.database)
             async with self._world.entered() as services:
                 await services.code_interpreter.borrow_files(_realm(moment.folder), moment.threads)
 

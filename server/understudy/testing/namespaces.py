@@ -11,7 +11,6 @@ from anyio import to_thread
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from understudy.database import Database
 from understudy.script.script import Script
 from understudy.services import Services
 from understudy.settings import Settings
@@ -19,7 +18,7 @@ from understudy.supervisor import Supervisor
 from understudy.testing.faults import answer
 from understudy.testing.journal import RequestEntry, reading
 from understudy.testing.namespace import Base, Namespace
-from understudy.testing.snapshots import DATABASE
+from understudy.testing.world_database import WorldDatabase
 from understudy_sandbox import Sandbox
 
 CONTROL = "/_understudy"
@@ -62,25 +61,17 @@ async def open_namespaces(
     folder = settings.data_dir / "namespaces"
     await to_thread.run_sync(shutil.rmtree, folder, True)
     folder.mkdir(parents=True, mode=0o700)
-    template = folder / DATABASE
-    await to_thread.run_sync(_make_database, template)
+    template = WorldDatabase()
+    await to_thread.run_sync(template.migrate)
     try:
         async with Supervisor() as supervisor:
-            yield Namespaces(Base(settings, script, sandbox, supervisor, template, _names(folder), []))
+            yield Namespaces(Base(settings, script, sandbox, supervisor, template.copied(), _names(folder), []))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _names(folder: Path) -> Iterator[Path]:
     return (folder / str(number) for number in itertools.count(1))
-
-
-def _make_database(path: Path) -> None:
-    database = Database(f"sqlite:///{path}")
-    try:
-        database.migrate()
-    finally:
-        database.close()
 
 
 class Worlds:

@@ -1,28 +1,36 @@
-"""The database of a world: SQLite for a client who waits for each answer, in a file that no other world has."""
+"""The database of a world: SQLite in memory, for one client who waits for each answer."""
 
+import sqlite3
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, StaticPool
 from sqlmodel import Session
 
 from understudy.database import Database
-from understudy.testing.snapshots import DATABASE
 
 T = TypeVar("T")
 
 
 class WorldDatabase(Database):
-    """Once its world has ended it serves another: what costs most of its first uses is to compile the statements."""
+    """On one connection: no world outlives its server, and work in the event loop never overlaps.
+
+    Once its world has ended it serves another: what costs most of its first uses is to compile the statements.
+    """
 
     def __init__(self) -> None:
-        super().__init__(f"sqlite:///{DATABASE}")
+        self._connection = sqlite3.connect(":memory:", check_same_thread=False)
+        super().__init__("sqlite://")
 
-    def move(self, folder: Path) -> None:
-        """Go on with the database in another folder."""
-        self.close()
-        self.url = self.url.set(database=str(folder / DATABASE))
+    def load(self, source: sqlite3.Connection) -> None:
+        """Hold what another database holds, and nothing else."""
+        source.backup(self._connection)
+
+    def copied(self) -> sqlite3.Connection:
+        """A copy of what it holds."""
+        copy = sqlite3.connect(":memory:", check_same_thread=False)
+        self._connection.backup(copy)
+        return copy
 
     async def read(self, work: Callable[[Session], T]) -> T:
         """Run `work` in a read transaction, in the event loop: the way to a thread and back costs as much again."""
@@ -32,10 +40,5 @@ class WorldDatabase(Database):
         """Run `work` in a write transaction, in the event loop."""
         return self._write(work)
 
-    def _engine(self, begin: str | None) -> Engine:
-        engine = super()._engine(begin)
-        event.listen(engine, "do_connect", self._lead)
-        return engine
-
-    def _lead(self, _dialect: object, _record: object, arguments: list[Any], _options: dict[str, Any]) -> None:
-        arguments[0] = self.url.database
+    def _engine(self, begin: str | None, **options: Any) -> Engine:
+        return super()._engine(begin, creator=lambda: self._connection, poolclass=StaticPool, **options)
