@@ -70,22 +70,21 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        # FastAPI's own would look at the environment at each request, and tell others what is done here.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    # /threads/runs comes before /threads/{thread_id}, which would match it.
+    # /threads/runs comes before /threads/{thread_id}, which would match it; the proxy takes whatever the others left.
     resources = (
         *(assistants, runs, threads, messages, run_steps, files, uploads, model_routes),
-        *(vector_stores, vector_store_files, file_batches),
+        *(vector_stores, vector_store_files, file_batches, chat_completions, proxy, control),
     )
     for resource in resources:
-        app.include_router(resource.router, prefix="/v1")
-    app.include_router(chat_completions.router, prefix="/v1")
-    # The last one: it takes whatever the others left.
-    app.include_router(proxy.router, prefix="/v1")
-    app.include_router(control.router)
+        # Not include_router, whose routers within routers double the search for a route.
+        app.router.routes += resource.router.routes
     if settings.test_api:
         from understudy.testing import namespaces, routes
 
-        app.include_router(routes.router)
+        app.router.routes += routes.router.routes
         app.add_middleware(namespaces.Worlds)
     exceptions.install(app)
     openapi.install(app)

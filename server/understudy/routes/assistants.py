@@ -13,7 +13,7 @@ from understudy.schemas.tools import echoed, normalised
 from understudy.services import House
 from understudy.tool_resources import merged
 
-router = APIRouter(prefix="/assistants", tags=["Assistants"], route_class=JSONRoute)
+router = APIRouter(prefix="/v1/assistants", tags=["Assistants"], route_class=JSONRoute)
 
 
 @router.post("", operation_id="createAssistant")

@@ -43,7 +43,7 @@ class _OwnAnswer(JSONRoute):
         return match, child_scope
 
 
-router = APIRouter(tags=["Chat"], include_in_schema=False, route_class=_OwnAnswer)
+router = APIRouter(prefix="/v1", tags=["Chat"], include_in_schema=False, route_class=_OwnAnswer)
 
 
 @router.post("/chat/completions", operation_id="createChatCompletion")

@@ -18,7 +18,7 @@ from understudy.tool_resources import check_file_ids
 from understudy.vector_stores import get_live, in_batch, insert_batch, shown_batch
 
 router = APIRouter(
-    prefix="/vector_stores/{vector_store_id}/file_batches", tags=["Vector stores"], route_class=JSONRoute
+    prefix="/v1/vector_stores/{vector_store_id}/file_batches", tags=["Vector stores"], route_class=JSONRoute
 )
 
 

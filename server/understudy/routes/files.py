@@ -17,7 +17,7 @@ from understudy.schemas.files import NO_DOWNLOAD, PURPOSES, File, FileCreate, Fi
 from understudy.services import House, Services
 from understudy.tool_resources import detach_file
 
-router = APIRouter(prefix="/files", tags=["Files"], route_class=JSONRoute)
+router = APIRouter(prefix="/v1/files", tags=["Files"], route_class=JSONRoute)
 
 _BATCH_SECONDS = 30 * 24 * 3600
 _SCHEMA = {

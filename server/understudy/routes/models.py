@@ -15,7 +15,7 @@ from understudy.services import CallerKey, House, Services
 from understudy.settings import PASS_THROUGH, Settings
 
 log = logging.getLogger("understudy")
-router = APIRouter(prefix="/models", tags=["Models"])
+router = APIRouter(prefix="/v1/models", tags=["Models"])
 
 _GLOB = re.compile(r"[*?\[]")
 

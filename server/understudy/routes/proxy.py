@@ -24,7 +24,7 @@ from understudy.settings import KNOWN_UPSTREAMS, PASS_THROUGH, Settings
 T = TypeVar("T")
 
 log = logging.getLogger("understudy")
-router = APIRouter(include_in_schema=False, route_class=JSONRoute)
+router = APIRouter(prefix="/v1", include_in_schema=False, route_class=JSONRoute)
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 _OWNED = frozenset(("assistants", "threads", "vector_stores", "files", "uploads", "models"))

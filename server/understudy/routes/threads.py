@@ -12,7 +12,7 @@ from understudy.services import House
 from understudy.tool_resources import merged
 from understudy.vector_stores import THREAD_EXPIRES_AFTER
 
-router = APIRouter(prefix="/threads", tags=["Threads"], route_class=JSONRoute)
+router = APIRouter(prefix="/v1/threads", tags=["Threads"], route_class=JSONRoute)
 
 
 @router.post("", operation_id="createThread")

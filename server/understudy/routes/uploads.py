@@ -15,7 +15,7 @@ from understudy.schemas.files import File, FileExpiresAfter
 from understudy.schemas.uploads import MAX_BYTES, Upload, UploadComplete, UploadCreate, UploadPart
 from understudy.services import House, Services
 
-router = APIRouter(prefix="/uploads", tags=["Uploads"], route_class=JSONRoute)
+router = APIRouter(prefix="/v1/uploads", tags=["Uploads"], route_class=JSONRoute)
 
 _LIFETIME = 3600
 _MAX_PART_BYTES = 64 * 1024**2

@@ -22,7 +22,7 @@ from understudy.services import House
 from understudy.tool_resources import check_file_ids
 from understudy.vector_stores import add_files, get_file, get_live, is_expired
 
-router = APIRouter(prefix="/vector_stores/{vector_store_id}/files", tags=["Vector stores"], route_class=JSONRoute)
+router = APIRouter(prefix="/v1/vector_stores/{vector_store_id}/files", tags=["Vector stores"], route_class=JSONRoute)
 
 
 @router.post("", operation_id="createVectorStoreFile")

@@ -25,7 +25,7 @@ from understudy.tool_resources import check_file_ids
 from understudy.vector_stores import file_seqs, insert_store, new_files, set_expiry, shown_store, shown_stores
 from understudy_retrieval import EmbedderMismatchError, EmbeddingError
 
-router = APIRouter(prefix="/vector_stores", tags=["Vector stores"], route_class=JSONRoute)
+router = APIRouter(prefix="/v1/vector_stores", tags=["Vector stores"], route_class=JSONRoute)
 
 _RESULTS = 10
 
