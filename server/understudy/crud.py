@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import bindparam, delete, func
 from sqlmodel import Session, SQLModel, col, select
@@ -15,6 +15,7 @@ from understudy.schemas.base import ListPage, ListParams
 Row = TypeVar("Row", bound=SQLModel)
 Wire = TypeVar("Wire")
 
+_Page = ListPage[Any]  # made once: to look it up costs more than a page
 _NAMES = {
     tables.Assistant: "assistant",
     tables.Thread: "thread",
@@ -43,10 +44,24 @@ def get_or_404(session: Session, table: type[Row], object_id: str, **parents: st
     param, prefix = _ID_PARAMS.get(table, ("", ""))
     if not object_id.startswith(prefix):
         raise refusals.NO_ID(param=param, value=object_id[:64], prefix=prefix)
-    row: Row | None = session.scalars(_by_id(table), {"object_id": object_id}).first()
+    row = find(session, table, object_id)
     if row is None or any(getattr(row, name) != value for name, value in parents.items()):
         raise not_found(table, object_id)
     return row
+
+
+def get_in_thread(session: Session, table: type[Row], object_id: str, thread_id: str) -> Row:
+    """The row with that id in that thread. Raises as get_or_404, for what is missing of the two."""
+    row = find(session, table, object_id)
+    if row is not None and getattr(row, "thread_id") == thread_id:  # noqa: B009
+        return row
+    get_or_404(session, tables.Thread, thread_id)
+    return get_or_404(session, table, object_id, thread_id=thread_id)
+
+
+def find(session: Session, table: type[Row], object_id: str) -> Row | None:
+    """The row with that id, if there is one."""
+    return cast("Row | None", session.scalars(_by_id(table), {"object_id": object_id}).first())
 
 
 @functools.cache
@@ -94,7 +109,7 @@ def list_page(
 def as_page(rows: Sequence[Any], data: list[Wire], has_more: bool) -> ListPage[Wire]:
     """A page of `rows`, shown as `data`."""
     first, last = (rows[0].id, rows[-1].id) if rows else (None, None)
-    return ListPage[Any](data=data, first_id=first, last_id=last, has_more=has_more)
+    return _Page(data=data, first_id=first, last_id=last, has_more=has_more)
 
 
 def list_rows(
@@ -102,8 +117,8 @@ def list_rows(
 ) -> tuple[Sequence[Any], bool]:
     """The rows of a page and whether more follow; `within` is the vector store whose files are listed."""
     # Core rows, not ORM objects: building those is most of a list's cost, 29 µs each.
-    query = select(*table.__table__.c).where(*conditions)  # type: ignore[attr-defined]
-    seq = table.__table__.c.seq  # type: ignore[attr-defined]
+    listed = table.__table__  # type: ignore[attr-defined]
+    query, seq = select(listed).where(*conditions), listed.c.seq
     descending = params.order == "desc"
     if params.after:
         place = _place(session, table, params.after, within)

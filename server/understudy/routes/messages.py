@@ -14,7 +14,7 @@ from understudy.schemas.messages import Message, MessageCreate, MessageDeleted, 
 from understudy.services import House
 from understudy.tool_resources import attach, check_message_files
 
-router = APIRouter(prefix="/threads/{thread_id}/messages", tags=["Messages"], route_class=JSONRoute)
+router = APIRouter(prefix="/v1/threads/{thread_id}/messages", tags=["Messages"], route_class=JSONRoute)
 
 
 class MessageListParams(ListParams):
@@ -57,7 +57,9 @@ async def list_messages(
 @router.get("/{message_id}", operation_id="getMessage")
 async def retrieve_message(thread_id: str, message_id: str, house: House) -> Message:
     """Retrieve a message."""
-    return await house.database.read(lambda session: Message.model_validate(_get(session, thread_id, message_id)))
+    return await house.database.read(
+        lambda session: Message.model_validate(crud.get_in_thread(session, tables.Message, message_id, thread_id))
+    )
 
 
 @router.post("/{message_id}", operation_id="modifyMessage")
@@ -65,7 +67,7 @@ async def modify_message(thread_id: str, message_id: str, house: House, body: Me
     """Modify a message's metadata."""
 
     def work(session: Session) -> Message:
-        row = _get(session, thread_id, message_id)
+        row = crud.get_in_thread(session, tables.Message, message_id, thread_id)
         if body is not None and body.metadata is not None:
             row.metadata_ = body.metadata
         session.add(row)
@@ -79,7 +81,7 @@ async def delete_message(thread_id: str, message_id: str, house: House) -> Messa
     """Delete a message."""
 
     def work(session: Session) -> None:
-        row = _get(session, thread_id, message_id)
+        row = crud.get_in_thread(session, tables.Message, message_id, thread_id)
         if row.status == "in_progress":
             raise refusals.MESSAGE_LOCKED(message=message_id, run=row.run_id)
         crud.delete_row(session, row)
@@ -106,8 +108,3 @@ def insert_message(session: Session, thread: tables.Thread, body: MessageCreate,
     session.add(message)
     session.flush()
     return message
-
-
-def _get(session: Session, thread_id: str, message_id: str) -> tables.Message:
-    crud.get_or_404(session, tables.Thread, thread_id)
-    return crud.get_or_404(session, tables.Message, message_id, thread_id=thread_id)

@@ -10,7 +10,7 @@ from understudy.schemas.base import ListPage
 from understudy.schemas.run_steps import Include, ListStepsParams, RunStep, run_step
 from understudy.services import House
 
-router = APIRouter(prefix="/threads/{thread_id}/runs/{run_id}/steps", tags=["Run steps"])
+router = APIRouter(prefix="/v1/threads/{thread_id}/runs/{run_id}/steps", tags=["Run steps"])
 
 
 @router.get("", operation_id="listRunSteps")
@@ -20,7 +20,7 @@ async def list_run_steps(
     """List a run's steps."""
 
     def work(session: Session) -> ListPage[RunStep]:
-        _check_parents(session, thread_id, run_id)
+        crud.get_in_thread(session, tables.Run, run_id, thread_id)
         return crud.list_page(
             session, tables.RunStep, params, run_step(params.include), tables.RunStep.run_id == run_id
         )
@@ -39,12 +39,7 @@ async def retrieve_run_step(
     """Retrieve a run step."""
 
     def work(session: Session) -> RunStep:
-        _check_parents(session, thread_id, run_id)
+        crud.get_in_thread(session, tables.Run, run_id, thread_id)
         return run_step(include).model_validate(crud.get_or_404(session, tables.RunStep, step_id, run_id=run_id))
 
     return await house.database.read(work)
-
-
-def _check_parents(session: Session, thread_id: str, run_id: str) -> None:
-    crud.get_or_404(session, tables.Thread, thread_id)
-    crud.get_or_404(session, tables.Run, run_id, thread_id=thread_id)

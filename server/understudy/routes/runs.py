@@ -22,7 +22,7 @@ from understudy.services import CallerKey, House
 from understudy.tool_resources import merged
 from understudy.vector_stores import THREAD_EXPIRES_AFTER
 
-router = APIRouter(prefix="/threads", tags=["Runs"], route_class=JSONRoute)
+router = APIRouter(prefix="/v1/threads", tags=["Runs"], route_class=JSONRoute)
 
 POLL_AFTER_MS = "200"
 
@@ -90,7 +90,9 @@ async def list_runs(thread_id: str, params: Annotated[ListParams, Query()], hous
 async def retrieve_run(thread_id: str, run_id: str, house: House, response: Response) -> Run:
     """Retrieve a run; the header tells the official clients how soon to ask again."""
     response.headers["openai-poll-after-ms"] = POLL_AFTER_MS
-    return await house.database.read(lambda session: Run.model_validate(_get(session, thread_id, run_id)))
+    return await house.database.read(
+        lambda session: Run.model_validate(crud.get_in_thread(session, tables.Run, run_id, thread_id))
+    )
 
 
 @router.post("/{thread_id}/runs/{run_id}", operation_id="modifyRun")
@@ -98,7 +100,7 @@ async def modify_run(thread_id: str, run_id: str, house: House, body: RunUpdate 
     """Modify a run's metadata."""
 
     def work(session: Session) -> Run:
-        row = _get(session, thread_id, run_id)
+        row = crud.get_in_thread(session, tables.Run, run_id, thread_id)
         if body is not None and body.metadata is not None:
             row.metadata_ = body.metadata
         session.add(row)
@@ -110,7 +112,7 @@ async def modify_run(thread_id: str, run_id: str, house: House, body: RunUpdate 
 @router.post("/{thread_id}/runs/{run_id}/cancel", operation_id="cancelRun")
 async def cancel_run(thread_id: str, run_id: str, house: House) -> Run:
     """Cancel a run that is queued, in progress or waiting for tool outputs."""
-    await house.database.read(lambda session: _get(session, thread_id, run_id))
+    await house.database.read(lambda session: crud.get_in_thread(session, tables.Run, run_id, thread_id))
     try:
         return await house.executor.cancel(run_id)
     except RunStateError as error:
@@ -127,7 +129,7 @@ async def submit_tool_outputs(
     thread_id: str, run_id: str, body: ToolOutputsSubmit, house: House, caller_key: CallerKey
 ) -> Run | StreamingResponse:
     """Answer all the function calls that a run waits for."""
-    await house.database.read(lambda session: _get(session, thread_id, run_id))
+    await house.database.read(lambda session: crud.get_in_thread(session, tables.Run, run_id, thread_id))
     given = [output.tool_call_id for output in body.tool_outputs]
     if len(set(given)) < len(given):
         raise refusals.OUTPUT_TWICE(given=given)
@@ -146,8 +148,3 @@ def _answer(run: Run, stream: EventStream | None) -> Run | StreamingResponse:
     if stream is None:
         return run
     return StreamingResponse(stream.read(), media_type="text/event-stream", headers={"cache-control": "no-cache"})
-
-
-def _get(session: Session, thread_id: str, run_id: str) -> tables.Run:
-    crud.get_or_404(session, tables.Thread, thread_id)
-    return crud.get_or_404(session, tables.Run, run_id, thread_id=thread_id)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import bindparam, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
@@ -20,6 +20,12 @@ _NEXT = {
     "requires_action": {"queued", "cancelling", "expired", "failed"},
     "cancelling": {"cancelled"},
 }
+# Made once: building a statement costs as much as running it.
+_LOCKED = select(tables.Run).where(tables.Run.id == bindparam("run_id")).with_for_update()
+_HOLDER = select(tables.Run.id).where(tables.Run.thread_id == bindparam("thread_id"), tables.ACTIVE_RUN)
+_SAID = select(tables.Message.id).where(
+    tables.Message.thread_id == bindparam("thread_id"), tables.Message.role == "user"
+)
 _ENDED_AT = {"completed": "completed_at", "failed": "failed_at", "cancelled": "cancelled_at"}
 
 
@@ -33,7 +39,7 @@ class RunStateError(Exception):
 
 def transition(session: Session, run_id: str, to: str, **changes: Any) -> tables.Run:
     """Move a run to another state, if its present one allows it. Raises RunStateError."""
-    run = session.exec(select(tables.Run).where(tables.Run.id == run_id).with_for_update()).first()
+    run = session.scalars(_LOCKED, {"run_id": run_id}).first()
     if run is None or to not in _NEXT.get(run.status, ()):
         raise RunStateError(run.status if run else None)
     run.status = to
@@ -47,8 +53,7 @@ def transition(session: Session, run_id: str, to: str, **changes: Any) -> tables
 
 def active_run(session: Session, thread_id: str) -> str | None:
     """The id of the run that holds the thread's lock."""
-    held = select(tables.Run.id).where(tables.Run.thread_id == thread_id, col(tables.Run.status).in_(tables.ACTIVE))
-    return session.exec(held).first()
+    return session.scalars(_HOLDER, {"thread_id": thread_id}).first()
 
 
 def check_unlocked(session: Session, thread_id: str) -> None:
@@ -107,8 +112,7 @@ def _new_run(thread: tables.Thread, assistant: tables.Assistant, body: RunSettin
 
 
 def _has_user_message(session: Session, thread_id: str) -> bool:
-    said = select(tables.Message.id).where(tables.Message.thread_id == thread_id, tables.Message.role == "user")
-    return session.exec(said).first() is not None
+    return session.scalars(_SAID, {"thread_id": thread_id}).first() is not None
 
 
 def mend_after_crash(session: Session) -> list[str]:

@@ -4,10 +4,11 @@ import base64
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
+from sqlalchemy import bindparam
 from sqlmodel import Session, col, or_, select
 
 from understudy import tables
-from understudy.crud import get_or_404
+from understudy.crud import find, get_or_404
 from understudy.file_storage import FileStorage
 from understudy.runs import citations
 from understudy.runs.citations import Place
@@ -24,6 +25,15 @@ _IMAGE_TYPES = {
     ".gif": "image/gif",
     ".webp": "image/webp",
 }
+_SAID_BEFORE = (
+    select(tables.Message)
+    .where(
+        tables.Message.thread_id == bindparam("thread_id"),
+        or_(col(tables.Message.run_id).is_(None), tables.Message.run_id != bindparam("run_id")),
+    )
+    .order_by(col(tables.Message.seq))
+)
+_STEPS = select(tables.RunStep).where(tables.RunStep.run_id == bindparam("run_id")).order_by(col(tables.RunStep.seq))
 _DELETED_IMAGE = {"type": "text", "text": "[an image that was deleted]"}
 _IMAGE_TOKENS = 300
 _MESSAGE_TOKENS = 4
@@ -100,7 +110,7 @@ def build(session: Session, run_id: str, storage: FileStorage) -> Prompt:
     """
     run = get_or_404(session, tables.Run, run_id)
     thread = get_or_404(session, tables.Thread, run.thread_id)
-    assistant = session.exec(select(tables.Assistant).where(tables.Assistant.id == run.assistant_id)).first()
+    assistant = find(session, tables.Assistant, run.assistant_id)
     tools = OfferedTools.of(run.tools, run.model)
     code_files = _code_files(session, run, assistant, thread) if tools.code_interpreter else {}
     history = _history(session, run, storage)
@@ -146,14 +156,7 @@ def _free_name(filename: str, taken: dict[str, str]) -> str:
 
 
 def _history(session: Session, run: tables.Run, storage: FileStorage) -> list[JSON]:
-    rows = session.exec(
-        select(tables.Message)
-        .where(
-            tables.Message.thread_id == run.thread_id,
-            or_(col(tables.Message.run_id).is_(None), tables.Message.run_id != run.id),
-        )
-        .order_by(col(tables.Message.seq))
-    )
+    rows = session.scalars(_SAID_BEFORE, {"thread_id": run.thread_id, "run_id": run.id})
     messages = (_chat_message(session, row, storage) for row in rows)
     return [message for message in messages if message["content"]]
 
@@ -181,7 +184,7 @@ def _part(session: Session, block: JSON, role: str, storage: FileStorage) -> JSO
 
 
 def _uploaded_image(session: Session, image: JSON, storage: FileStorage) -> JSON:
-    file = session.exec(select(tables.File).where(tables.File.id == image["file_id"])).first()
+    file = find(session, tables.File, image["file_id"])
     if file is None:
         return _DELETED_IMAGE
     media_type = _IMAGE_TYPES.get(PurePath(file.filename).suffix.lower())
@@ -196,11 +199,10 @@ def _uploaded_image(session: Session, image: JSON, storage: FileStorage) -> JSON
 
 
 def _replay(session: Session, prompt: Prompt) -> None:
-    steps = select(tables.RunStep).where(tables.RunStep.run_id == prompt.run.id).order_by(col(tables.RunStep.seq))
-    for step in session.exec(steps):
+    for step in session.scalars(_STEPS, {"run_id": prompt.run.id}):
         if step.type == "message_creation":
             message_id = step.step_details["message_creation"]["message_id"]
-            message = session.exec(select(tables.Message).where(tables.Message.id == message_id)).first()
+            message = find(session, tables.Message, message_id)
             prompt.images = []
             if message is not None:
                 prompt.progress.append({"role": "assistant", "content": _spoken(message)})

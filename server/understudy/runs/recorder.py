@@ -1,7 +1,7 @@
 """The only writer of run, step and message state: always row, commit, event, so polling and streaming agree."""
 
 from collections.abc import Callable
-from typing import Any, Literal, TypeVar, get_args
+from typing import Literal, TypeVar, get_args
 
 from anyio import CancelScope
 from pydantic import BaseModel
@@ -9,7 +9,7 @@ from sqlmodel import Session, select
 
 from understudy import clock, refusals, tables
 from understudy.chat_models.base import Usage
-from understudy.crud import get_or_404
+from understudy.crud import find, get_or_404
 from understudy.database import Database
 from understudy.ids import new_id
 from understudy.runs.event_stream import EventStream
@@ -117,18 +117,15 @@ class Recorder:
         """The message and its step are complete; with `run_completed` so is the run, in the same transaction."""
 
         def work(session: Session) -> tuple[None, list[Event]]:
-            now = clock.now()
             message = get_or_404(session, tables.Message, self.message_id or "")
-            message.status, message.completed_at = "completed", now
+            step = get_or_404(session, tables.RunStep, self.step_id or "")
+            run = transition(session, self.run_id, "completed") if run_completed else _working(session, self.run_id)
+            message.status, message.completed_at = "completed", clock.now()
             message.content, message.attachments = content, attachments
-            session.add(message)
             events: list[Event] = [("message.completed", Message.model_validate(message))]
-            events.append(self._close_step(session, "completed", usage))
+            events.append(self._close_step(step, run, "completed", usage))
             if run_completed:
-                run = transition(session, self.run_id, "completed")
                 events.append(("run.completed", Run.model_validate(run)))
-            else:
-                _check_in_progress(session, self.run_id)
             return None, events
 
         await self._record(work)
@@ -160,9 +157,10 @@ class Recorder:
         """All the step's calls are answered; the chat model stands at `position`."""
 
         def work(session: Session) -> tuple[None, list[Event]]:
-            _check_in_progress(session, self.run_id)
-            _note_position(get_or_404(session, tables.Run, self.run_id), position)
-            return None, [self._close_step(session, "completed", usage, tool_calls)]
+            step = get_or_404(session, tables.RunStep, self.step_id or "")
+            run = _working(session, self.run_id)
+            _note_position(run, position)
+            return None, [self._close_step(step, run, "completed", usage, tool_calls)]
 
         await self._record(work)
         self.step_id = None
@@ -176,7 +174,6 @@ class Recorder:
             step = get_or_404(session, tables.RunStep, self.step_id or "")
             step.step_details = {"type": "tool_calls", "tool_calls": tool_calls}
             step.usage = _usage(usage)
-            session.add(step)
             action = {"type": "submit_tool_outputs", "submit_tool_outputs": {"tool_calls": waiting}}
             run = transition(session, self.run_id, "requires_action", required_action=action)
             _add_usage(run, usage)
@@ -197,9 +194,10 @@ class Recorder:
             if waiting:
                 _check_answers([call["id"] for call in waiting["submit_tool_outputs"]["tool_calls"]], list(outputs))
             step = _open_step(session, self.run_id)
-            self.step_id = step.id
+            if step is None:
+                raise RuntimeError(f"{self.run_id} waits for outputs without an open step")
             calls = [_answered(call, outputs) for call in step.step_details["tool_calls"]]
-            event = self._close_step(session, "completed", None, calls)
+            event = self._close_step(step, run, "completed", None, calls)
             queued = Run.model_validate(run)
             return queued, [event, ("run.queued", queued)]
 
@@ -235,24 +233,23 @@ class Recorder:
         """
 
         def work(session: Session) -> tuple[None, list[Event]]:
-            events: list[Event] = []
-            if message := _open_message(session, self.run_id):
-                reason = message_reason or _MESSAGE_REASON[ending]
-                message.status, message.incomplete_at = "incomplete", clock.now()
-                message.incomplete_details = {"reason": reason}
-                message.content = content or message.content
-                session.add(message)
-                events.append(("message.incomplete", Message.model_validate(message)))
-            if step := _open_step(session, self.run_id, required=False):
-                self.step_id = step.id
-                step_error = error and error | {"code": _step_code(error["code"])}
-                events.append(self._close_step(session, _STEP_ENDING[ending], usage, tool_calls, step_error))
-            elif run := session.exec(select(tables.Run).where(tables.Run.id == self.run_id)).first():
-                _add_usage(run, usage)
+            message, step = _open_message(session, self.run_id), _open_step(session, self.run_id)
             details = {"reason": incomplete} if incomplete else None
             run = transition(
                 session, self.run_id, ending, last_error=error, incomplete_details=details, required_action=None
             )
+            events: list[Event] = []
+            if message:
+                reason = message_reason or _MESSAGE_REASON[ending]
+                message.status, message.incomplete_at = "incomplete", clock.now()
+                message.incomplete_details = {"reason": reason}
+                message.content = content or message.content
+                events.append(("message.incomplete", Message.model_validate(message)))
+            if step:
+                step_error = error and error | {"code": _step_code(error["code"])}
+                events.append(self._close_step(step, run, _STEP_ENDING[ending], usage, tool_calls, step_error))
+            else:
+                _add_usage(run, usage)
             events.append((f"run.{ending}", Run.model_validate(run)))
             return None, events
 
@@ -263,7 +260,7 @@ class Recorder:
         """Publish the end that somebody else wrote, or a cancel where the run is gone with its thread."""
 
         def work(session: Session) -> Run | None:
-            run = session.exec(select(tables.Run).where(tables.Run.id == self.run_id)).first()
+            run = find(session, tables.Run, self.run_id)
             return Run.model_validate(run) if run else None
 
         with CancelScope(shield=True):
@@ -291,21 +288,20 @@ class Recorder:
 
     def _close_step(
         self,
-        session: Session,
+        step: tables.RunStep,
+        run: tables.Run,
         status: str,
         usage: Usage | None,
         tool_calls: list[JSON] | None = None,
         error: JSON | None = None,
     ) -> Event:
-        step = get_or_404(session, tables.RunStep, self.step_id or "")
         step.status = status
         setattr(step, f"{status}_at", clock.now())
         step.last_error = error
         step.usage = step.usage or _usage(usage)
         if tool_calls is not None:
             step.step_details = {"type": "tool_calls", "tool_calls": tool_calls}
-        session.add(step)
-        _add_usage(get_or_404(session, tables.Run, self.run_id), usage)
+        _add_usage(run, usage)
         return f"run.step.{status}", self._step.model_validate(step)
 
 
@@ -319,16 +315,17 @@ def _open_message(session: Session, run_id: str) -> tables.Message | None:
     return session.exec(found).first()
 
 
-def _open_step(session: Session, run_id: str, *, required: bool = True) -> Any:
+def _open_step(session: Session, run_id: str) -> tables.RunStep | None:
     found = select(tables.RunStep).where(tables.RunStep.run_id == run_id, tables.RunStep.status == "in_progress")
-    return session.exec(found).one() if required else session.exec(found).first()
+    return session.exec(found).first()
 
 
-def _check_in_progress(session: Session, run_id: str) -> None:
-    # A cancel may have come between two of the executor's steps.
-    status = session.exec(select(tables.Run.status).where(tables.Run.id == run_id)).first()
-    if status != "in_progress":
-        raise RunStateError(status)
+def _working(session: Session, run_id: str) -> tables.Run:
+    """The run, which is in progress. Raises RunStateError: a cancel may come between two of the executor's steps."""
+    run = find(session, tables.Run, run_id)
+    if run is None or run.status != "in_progress":
+        raise RunStateError(run.status if run else None)
+    return run
 
 
 def _check_answers(expected: list[str], given: list[str]) -> None:
