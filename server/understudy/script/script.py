@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ class Script:
         Images are looked for in `folder`; without one, for a text that came from elsewhere, none is read from a file.
         """
         try:
-            document = Document(text)
+            document = _read(text)
         except DocumentError as error:
             raise ScriptError(name, [error.finding]) from error
         try:
@@ -76,6 +77,10 @@ class Script:
             raise ScriptError(name, findings)
         ids = tuple(_digest(rule) for rule in document.data["rules"])
         return cls(name, file.on_miss, tuple(file.rules), ids, images)
+
+
+# Tests give the same text again and again.
+_read = lru_cache(maxsize=64)(Document)
 
 
 def turn_places(file: ScriptFile) -> Iterator[tuple[Rule, int, Answer, Place]]:
