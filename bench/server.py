@@ -23,7 +23,7 @@ from processes import Client, Process, understudy
 from table import Table, machine
 
 SHORT, LONG, PACED = 20, 2000, 500
-PACKAGES = ("understudy", "fastapi", "starlette", "uvicorn", "httpx", "pydantic", "sqlalchemy", "sqlmodel")
+PACKAGES = ("understudy", "fastapi", "starlette", "uvicorn", "httpx", "pydantic", "sqlalchemy")
 PAGE = """# Benchmarks
 
 `make bench` measures these again; `.venv/bin/python bench/server.py --write docs/benchmarks.md` writes this page.
@@ -57,7 +57,7 @@ def start_ups(table: Table, folder: Path) -> None:
             seconds[f"{kind} cpu"].append(server.cpu())
             seconds["health"].append(server.ready("GET", "/health"))
             server.stop()
-        for code in ("pass", "import fastapi, uvicorn, sqlmodel"):
+        for code in ("pass", "import fastapi, uvicorn, sqlalchemy.orm"):
             before = os.times()
             subprocess.run([sys.executable, "-c", code], check=True)
             spent = [after - earlier for after, earlier in zip(os.times(), before, strict=True)]

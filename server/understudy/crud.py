@@ -4,15 +4,15 @@ import functools
 from collections.abc import Sequence
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import bindparam, delete, func
-from sqlmodel import Session, SQLModel, col, select
+from sqlalchemy import bindparam, delete, func, select
+from sqlalchemy.orm import Session
 
 from understudy import clock, refusals, tables
 from understudy.errors import APIError
 from understudy.ids import new_id
 from understudy.schemas.base import ListPage, ListParams
 
-Row = TypeVar("Row", bound=SQLModel)
+Row = TypeVar("Row", bound=tables.Base)
 Wire = TypeVar("Wire")
 
 _Page = ListPage[Any]  # made once: to look it up costs more than a page
@@ -70,7 +70,7 @@ def _by_id(table: type[Row]) -> Any:
     return select(table).where(_id(table) == bindparam("object_id"))
 
 
-def not_found(table: type[SQLModel], object_id: str) -> APIError:
+def not_found(table: type[tables.Base], object_id: str) -> APIError:
     """The 404 of a resource."""
     if table is tables.File:
         return refusals.FILE_NOT_FOUND(id=object_id)
@@ -95,7 +95,7 @@ def is_free(session: Session, table: type[Row], object_id: str) -> bool:
     """Whether no row has the id; nobody else is told so before the transaction ends."""
     if session.get_bind().dialect.name == "postgresql":
         session.connection().execute(select(func.pg_advisory_xact_lock(func.hashtext(object_id))))
-    return session.exec(select(_id(table)).where(_id(table) == object_id)).first() is None
+    return session.scalars(select(_id(table)).where(_id(table) == object_id)).first() is None
 
 
 def list_page(
@@ -117,7 +117,7 @@ def list_rows(
 ) -> tuple[Sequence[Any], bool]:
     """The rows of a page and whether more follow; `within` is the vector store whose files are listed."""
     # Core rows, not ORM objects: building those is most of a list's cost, 29 µs each.
-    listed = table.__table__  # type: ignore[attr-defined]
+    listed = table.__table__
     query, seq = select(listed).where(*conditions), listed.c.seq
     descending = params.order == "desc"
     if params.after:
@@ -136,12 +136,12 @@ def list_rows(
 
 
 def _place(session: Session, table: type[Row], cursor: str, within: str) -> int:
-    present = select(col(getattr(table, "seq"))).where(_id(table) == cursor)  # noqa: B009
+    present = select(getattr(table, "seq")).where(_id(table) == cursor)  # noqa: B009
     if within:
-        present = present.where(col(tables.VectorStoreFile.vector_store_id) == within)
+        present = present.where(tables.VectorStoreFile.vector_store_id == within)
     deleted = select(tables.Tombstone.seq).where(tables.Tombstone.id == _place_name(cursor, within))
     for query in (present, deleted):
-        place = session.exec(query).first()
+        place = session.scalars(query).first()
         if place is not None:
             return int(place)
     raise not_found(table, cursor)
@@ -162,8 +162,8 @@ def delete_row(session: Session, row: Row) -> None:
 
 def forget_tombstones(session: Session, older_than: int) -> None:
     """Drop the places of objects deleted before `older_than` (seconds since the epoch)."""
-    session.connection().execute(delete(tables.Tombstone).where(col(tables.Tombstone.deleted_at) < older_than))
+    session.connection().execute(delete(tables.Tombstone).where(tables.Tombstone.deleted_at < older_than))
 
 
 def _id(table: type[Row]) -> Any:
-    return col(getattr(table, "id"))  # noqa: B009
+    return getattr(table, "id")  # noqa: B009

@@ -10,7 +10,7 @@ import orjson
 from anyio import CapacityLimiter
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
-from sqlmodel import Session
+from sqlalchemy.orm import Session
 
 T = TypeVar("T")
 
@@ -118,7 +118,7 @@ def _create(connection: Connection) -> None:
     """An empty database gets today's tables at once: alembic, 9 MB of it, stays out of the first start too."""
     from understudy import tables
 
-    tables.Assistant.metadata.create_all(connection)
+    tables.Base.metadata.create_all(connection)
     connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
     connection.execute(text("INSERT INTO alembic_version VALUES (:version)"), {"version": SCHEMA_VERSION})
 

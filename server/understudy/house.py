@@ -7,7 +7,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
 import anyio
-from sqlmodel import Session, col, select
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from understudy import clock, crud, tables
 from understudy import vector_stores as store_rows
@@ -92,7 +93,7 @@ async def _resume(services: Services, realm: str) -> None:
     await services.storage.keep_only(await services.database.read(_contents))
     if not realm:
         # Else the sandbox has other houses' threads too.
-        threads = await services.database.read(lambda session: session.exec(select(tables.Thread.id)).all())
+        threads = await services.database.read(lambda session: session.scalars(select(tables.Thread.id)).all())
         await services.sandbox.keep_only(threads)
 
 
@@ -132,9 +133,11 @@ async def _expire_stores(services: Services) -> None:
 
 
 def _contents(session: Session) -> set[str]:
-    return {content_id for table in (tables.File, tables.UploadPart) for content_id in session.exec(select(table.id))}
+    return {
+        content_id for table in (tables.File, tables.UploadPart) for content_id in session.scalars(select(table.id))
+    }
 
 
 def _expired_files(session: Session) -> list[str]:
-    due = select(tables.File.id).where(col(tables.File.expires_at) <= clock.now())
-    return list(session.exec(due).all())
+    due = select(tables.File.id).where(tables.File.expires_at <= clock.now())
+    return list(session.scalars(due).all())

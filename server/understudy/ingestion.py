@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 from anyio import CancelScope
-from sqlalchemy import update
-from sqlmodel import Session, col, select
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from understudy import tables, vector_stores
 from understudy.database import Database
@@ -211,27 +211,27 @@ class Ingestion:
 
 def _in_progress(session: Session, store_ids: Sequence[str]) -> bool:
     file = tables.VectorStoreFile
-    query = select(file.seq).where(col(file.vector_store_id).in_(store_ids), file.status == "in_progress")
-    return session.exec(query).first() is not None
+    query = select(file.seq).where(file.vector_store_id.in_(store_ids), file.status == "in_progress")
+    return session.scalars(query).first() is not None
 
 
 def _any_file(session: Session) -> bool:
-    return session.exec(select(tables.VectorStoreFile.seq).limit(1)).first() is not None
+    return session.scalars(select(tables.VectorStoreFile.seq).limit(1)).first() is not None
 
 
 def _file_ids(session: Session) -> set[str]:
-    return set(session.exec(select(tables.File.id)))
+    return set(session.scalars(select(tables.File.id)))
 
 
 def _living(session: Session) -> dict[int, str]:
     """Rows that retrieval may have: those in progress too, which a stop may have caught at their end."""
     file, store = tables.VectorStoreFile, tables.VectorStore
-    query: Any = (
+    query = (
         select(file.seq, file.vector_store_id)
-        .join(store, col(store.id) == col(file.vector_store_id))
-        .where(col(file.status).in_(("in_progress", "completed")), store.status != "expired")
+        .join(store, store.id == file.vector_store_id)
+        .where(file.status.in_(("in_progress", "completed")), store.status != "expired")
     )
-    return dict(session.exec(query).all())
+    return dict(session.execute(query).all())
 
 
 def _ingest_again(session: Session, seqs: set[int]) -> int:
@@ -240,29 +240,29 @@ def _ingest_again(session: Session, seqs: set[int]) -> int:
     ordered = sorted(seqs)
     for first in range(0, len(ordered), _PORTION):
         some = ordered[first : first + _PORTION]
-        again = update(file).where(col(file.seq).in_(some), col(file.status) == "completed")
+        again = update(file).where(file.seq.in_(some), file.status == "completed")
         changed += session.connection().execute(again.values(status="in_progress", usage_bytes=0)).rowcount
     return changed
 
 
 def _correct_usage(session: Session, usage: dict[int, int]) -> None:
     file = tables.VectorStoreFile
-    query: Any = select(file.seq, file.usage_bytes).where(file.status == "completed")
-    for seq, size in session.exec(query).all():
+    query = select(file.seq, file.usage_bytes).where(file.status == "completed")
+    for seq, size in session.execute(query).all():
         if usage.get(seq, size) != size:
-            session.connection().execute(update(file).where(col(file.seq) == seq).values(usage_bytes=usage[seq]))
+            session.connection().execute(update(file).where(file.seq == seq).values(usage_bytes=usage[seq]))
 
 
 def _next(session: Session, in_hand: set[int]) -> Member | None:
     file = tables.VectorStoreFile
-    query: Any = (
+    query = (
         select(file, tables.File.filename)
-        .join(tables.File, col(tables.File.id) == col(file.id))
-        .where(file.status == "in_progress", col(file.seq).not_in(in_hand))
-        .order_by(col(file.seq))
+        .join(tables.File, tables.File.id == file.id)
+        .where(file.status == "in_progress", file.seq.not_in(in_hand))
+        .order_by(file.seq)
         .limit(1)
     )
-    found = session.exec(query).first()
+    found = session.execute(query).first()
     if found is None:
         return None
     row, filename = found
@@ -271,11 +271,11 @@ def _next(session: Session, in_hand: set[int]) -> Member | None:
 
 def _end(session: Session, seq: int, changes: JSON) -> bool:
     file = tables.VectorStoreFile
-    still = update(file).where(col(file.seq) == seq, col(file.status) == "in_progress")
+    still = update(file).where(file.seq == seq, file.status == "in_progress")
     return session.connection().execute(still.values(**changes)).rowcount == 1
 
 
 def _presence(session: Session, member: Member) -> tuple[bool, bool]:
-    store = session.exec(select(tables.VectorStore).where(tables.VectorStore.id == member.store_id)).first()
-    file = session.exec(select(tables.File.id).where(tables.File.id == member.file_id)).first()
+    store = session.scalars(select(tables.VectorStore).where(tables.VectorStore.id == member.store_id)).first()
+    file = session.scalars(select(tables.File.id).where(tables.File.id == member.file_id)).first()
     return store is not None and not vector_stores.is_expired(store), file is not None

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import String, cast
-from sqlmodel import Session, col, select
+from sqlalchemy import String, cast, select
+from sqlalchemy.orm import Session
 
 from understudy import refusals, tables
 from understudy.crud import get_or_404
@@ -81,7 +81,7 @@ def _attach_to_store(session: Session, thread: tables.Thread, file_ids: list[str
     """Put files into the thread's vector store, a new one where it has none or that was deleted; its id."""
     _check_types(session, file_ids)
     for store_id in thread.tool_resources.get("file_search", {}).get("vector_store_ids", []):
-        if session.exec(select(tables.VectorStore.id).where(tables.VectorStore.id == store_id)).first() is not None:
+        if session.scalars(select(tables.VectorStore.id).where(tables.VectorStore.id == store_id)).first() is not None:
             add_files(session, get_live(session, store_id), new_files(file_ids))
             return str(store_id)
     return insert_store(session, new_files(file_ids), expires_after=THREAD_EXPIRES_AFTER).id
@@ -89,7 +89,7 @@ def _attach_to_store(session: Session, thread: tables.Thread, file_ids: list[str
 
 def _check_types(session: Session, file_ids: list[str]) -> None:
     """Raises BadRequestError for files whose type cannot be searched."""
-    names = session.exec(select(tables.File.filename).where(col(tables.File.id).in_(file_ids)))
+    names = session.scalars(select(tables.File.filename).where(tables.File.id.in_(file_ids)))
     refused = {suffix_of(name) or "none" for name in names if not is_supported(name)}
     if refused:
         raise refusals.NOT_RETRIEVABLE(extensions=", ".join(sorted(refused)))
@@ -115,7 +115,7 @@ def check_file_ids(file_ids: list[str], param: str, *, listed: bool = True) -> N
 def check_files(session: Session, file_ids: list[str], param: str, *, listed: bool = True) -> None:
     """Raises BadRequestError for what is no file id, and for files that are not there."""
     check_file_ids(file_ids, param, listed=listed)
-    known = set(session.exec(select(tables.File.id).where(col(tables.File.id).in_(file_ids))))
+    known = set(session.scalars(select(tables.File.id).where(tables.File.id.in_(file_ids))))
     if missing := [file_id for file_id in file_ids if file_id not in known]:
         raise refusals.NO_SUCH_FILE(param=param, id=missing[0])
 
@@ -123,9 +123,9 @@ def check_files(session: Session, file_ids: list[str], param: str, *, listed: bo
 def detach_file(session: Session, file_id: str) -> None:
     """A file is deleted: take it out of every tool resource [D]."""
     for table in (tables.Assistant, tables.Thread, tables.Run):
-        resources_text = cast(col(getattr(table, "tool_resources")), String)  # noqa: B009
+        resources_text = cast(getattr(table, "tool_resources"), String)  # noqa: B009
         holding: Any = select(table).where(resources_text.contains(file_id, autoescape=True))
-        for row in session.exec(holding):
+        for row in session.scalars(holding):
             resources = {tool: dict(content) for tool, content in row.tool_resources.items()}
             left = [one for one in resources.get("code_interpreter", {}).get("file_ids", []) if one != file_id]
             if "code_interpreter" in resources:

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
-from sqlmodel import Session, col, select
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from understudy import clock, refusals, tables, vector_stores
 from understudy.attribute_filters import Predicate, predicate
@@ -99,7 +99,7 @@ def ranking(options: JSON) -> Ranking:
 
 
 def _scope(session: Session, store_ids: list[str], meets: Predicate | None, all_exist: bool) -> _Scope:
-    stores = session.exec(select(tables.VectorStore).where(col(tables.VectorStore.id).in_(store_ids))).all()
+    stores = session.scalars(select(tables.VectorStore).where(tables.VectorStore.id.in_(store_ids))).all()
     if all_exist and (missing := set(store_ids) - {store.id for store in stores}):
         get_or_404(session, tables.VectorStore, min(missing))
     for store in stores:
@@ -109,13 +109,11 @@ def _scope(session: Session, store_ids: list[str], meets: Predicate | None, all_
     filled: list[str] = []
     members: list[int] = []
     for store in stores:
-        findable: Any = select(file.seq, file.attributes).where(
-            file.vector_store_id == store.id, file.status == "completed"
-        )
-        if session.exec(findable.limit(1)).first() is not None:
+        findable = select(file.seq, file.attributes).where(file.vector_store_id == store.id, file.status == "completed")
+        if session.scalars(findable.limit(1)).first() is not None:
             filled.append(store.id)
             if meets:
-                members += [seq for seq, attributes in session.exec(findable) if meets(attributes)]
+                members += [seq for seq, attributes in session.execute(findable) if meets(attributes)]
     now = clock.now()
     stale = [store.id for store in stores if store.last_active_at < now]
     return _Scope(filled, stale, members if meets else None)
@@ -123,12 +121,12 @@ def _scope(session: Session, store_ids: list[str], meets: Predicate | None, all_
 
 def _live(session: Session, hits: Sequence[Hit], meets: Predicate | None) -> list[SearchResult]:
     file = tables.VectorStoreFile
-    query: Any = (
+    query = (
         select(file.seq, file.id, file.attributes, tables.File.filename)
-        .join(tables.File, col(tables.File.id) == col(file.id))
-        .where(col(file.seq).in_({hit.member_id for hit in hits}), file.status == "completed")
+        .join(tables.File, tables.File.id == file.id)
+        .where(file.seq.in_({hit.member_id for hit in hits}), file.status == "completed")
     )
-    rows = {row.seq: row for row in session.exec(query)}
+    rows = {row.seq: row for row in session.execute(query)}
     results = []
     for hit in hits:
         row = rows.get(hit.member_id)

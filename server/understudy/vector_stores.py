@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
-from sqlalchemy import and_, func, insert, update
-from sqlmodel import Session, col, select
+from sqlalchemy import and_, func, insert, select, update
+from sqlalchemy.orm import Session
 
 from understudy import clock, crud, refusals, tables
 from understudy.ids import new_id
@@ -69,8 +69,8 @@ def get_live(session: Session, store_id: str) -> tables.VectorStore:
 
 def touch(session: Session, store_ids: Iterable[str]) -> None:
     """The stores are in use: those that expire do so later."""
-    live = select(tables.VectorStore).where(col(tables.VectorStore.id).in_(list(store_ids)))
-    for store in session.exec(live):
+    live = select(tables.VectorStore).where(tables.VectorStore.id.in_(list(store_ids)))
+    for store in session.scalars(live):
         if not is_expired(store):
             store.last_active_at = clock.now()
             store.expires_at = _expires_at(store)
@@ -98,12 +98,12 @@ def add_files(session: Session, store: tables.VectorStore, files: Sequence[Vecto
     if not wanted:
         return []
     # On PostgreSQL two adds of one file would both find it missing.
-    session.exec(select(tables.VectorStore.seq).where(tables.VectorStore.id == store.id).with_for_update()).first()
-    known = set(session.exec(select(tables.File.id).where(col(tables.File.id).in_(wanted))))
+    session.scalars(select(tables.VectorStore.seq).where(tables.VectorStore.id == store.id).with_for_update()).first()
+    known = set(session.scalars(select(tables.File.id).where(tables.File.id.in_(wanted))))
     for file_id in wanted:
         if file_id not in known:
             raise refusals.FILE_NOT_FOUND(id=file_id)
-    present = {row.id: row for row in session.exec(_rows(store.id).where(col(tables.VectorStoreFile.id).in_(wanted)))}
+    present = {row.id: row for row in session.scalars(_rows(store.id).where(tables.VectorStoreFile.id.in_(wanted)))}
     replaced = [row for row in present.values() if not _stays(row, wanted[row.id])]
     for row in replaced:
         session.delete(row)
@@ -145,7 +145,7 @@ def _stays(row: tables.VectorStoreFile, wanted: VectorStoreFileCreate) -> bool:
 def get_file(session: Session, store_id: str, file_id: str) -> tables.VectorStoreFile:
     """A store's file. Raises NotFoundError."""
     crud.get_or_404(session, tables.VectorStore, store_id)
-    row: tables.VectorStoreFile | None = session.exec(
+    row: tables.VectorStoreFile | None = session.scalars(
         _rows(store_id).where(tables.VectorStoreFile.id == file_id)
     ).first()
     if row is None:
@@ -155,7 +155,7 @@ def get_file(session: Session, store_id: str, file_id: str) -> tables.VectorStor
 
 def detach_file(session: Session, file_id: str) -> list[int]:
     """Take a deleted file out of every store; the keys of its rows."""
-    rows = session.exec(select(tables.VectorStoreFile).where(tables.VectorStoreFile.id == file_id)).all()
+    rows = session.scalars(select(tables.VectorStoreFile).where(tables.VectorStoreFile.id == file_id)).all()
     for row in rows:
         crud.delete_row(session, row)
     return [row.seq for row in rows if row.seq is not None]
@@ -163,30 +163,32 @@ def detach_file(session: Session, file_id: str) -> list[int]:
 
 def any_due(session: Session) -> bool:
     """Whether there is something to sweep."""
-    return session.exec(_due(tables.VectorStore.seq).limit(1)).first() is not None
+    return session.scalars(_due(tables.VectorStore.seq).limit(1)).first() is not None
 
 
 def _due(what: Any) -> Any:
     store = tables.VectorStore
-    return select(what).where(col(store.expires_at) <= clock.now(), store.status != "expired")
+    return select(what).where(store.expires_at <= clock.now(), store.status != "expired")
 
 
 def file_seqs(session: Session, store_id: str) -> list[int]:
     """The keys of a store's files."""
-    found = session.exec(select(tables.VectorStoreFile.seq).where(tables.VectorStoreFile.vector_store_id == store_id))
+    found = session.scalars(
+        select(tables.VectorStoreFile.seq).where(tables.VectorStoreFile.vector_store_id == store_id)
+    )
     return [seq for seq in found if seq is not None]
 
 
 def sweep(session: Session) -> dict[str, list[int]]:
     """Mark the stores whose time has come as expired; their ids and their files' keys, which are to be forgotten."""
-    due: list[tables.VectorStore] = list(session.exec(_due(tables.VectorStore)))
+    due: list[tables.VectorStore] = list(session.scalars(_due(tables.VectorStore)))
     for store in due:
         store.status = "expired"
         session.add(store)
-        of_store = update(tables.VectorStoreFile).where(col(tables.VectorStoreFile.vector_store_id) == store.id)
+        of_store = update(tables.VectorStoreFile).where(tables.VectorStoreFile.vector_store_id == store.id)
         session.connection().execute(of_store.values(usage_bytes=0))
         session.connection().execute(
-            of_store.where(col(tables.VectorStoreFile.status) == "in_progress").values(
+            of_store.where(tables.VectorStoreFile.status == "in_progress").values(
                 status="failed",
                 last_error={"code": "server_error", "message": f"Vector store '{store.id}' has expired"},
             )
@@ -233,12 +235,12 @@ def in_batch(batch: tables.FileBatch) -> Any:
     """The condition that a store's file is one of the batch's, whoever has put it there again since."""
     files = select(tables.FileBatchFile.file_id).where(tables.FileBatchFile.batch_id == batch.id)
     file = tables.VectorStoreFile
-    return and_(col(file.vector_store_id) == batch.vector_store_id, col(file.id).in_(files))
+    return and_(file.vector_store_id == batch.vector_store_id, file.id.in_(files))
 
 
 def shown_batch(session: Session, row: tables.FileBatch) -> FileBatch:
     """A file batch as a wire object, its files counted."""
-    status = col(tables.VectorStoreFile.status)
+    status = tables.VectorStoreFile.status
     counts = FileCounts()
     for state, number in session.connection().execute(
         select(status, func.count()).where(in_batch(row)).group_by(status)
@@ -259,7 +261,7 @@ def _counted(session: Session, rows: Sequence[Any]) -> tuple[dict[str, FileCount
     """Files by status, and bytes, of each store."""
     ids = [row.id for row in rows]
     counts, usage = {one: FileCounts() for one in ids}, dict.fromkeys(ids, 0)
-    owner, status = col(tables.VectorStoreFile.vector_store_id), col(tables.VectorStoreFile.status)
+    owner, status = tables.VectorStoreFile.vector_store_id, tables.VectorStoreFile.status
     query: Any = select(owner, status, func.count(), func.sum(tables.VectorStoreFile.usage_bytes))
     for one, state, number, size in session.connection().execute(query.where(owner.in_(ids)).group_by(owner, status)):
         setattr(counts[one], state, number)

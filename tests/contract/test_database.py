@@ -11,11 +11,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
-from sqlmodel import SQLModel
 
 import understudy
 from tests.conftest import official_client
 from tests.server_process import ServerProcess
+from understudy import tables
 from understudy.database import SCHEMA_VERSION, Database, _upgrade
 
 
@@ -33,7 +33,7 @@ def test_the_schema_is_that_of_the_tables(way: str, tmp_path: Path) -> None:
     with engine.connect() as connection:
         context = MigrationContext.configure(connection)
         assert context.get_current_revision() == SCHEMA_VERSION
-        assert compare_metadata(context, SQLModel.metadata) == []
+        assert compare_metadata(context, tables.Base.metadata) == []
     engine.dispose()
 
 
@@ -84,3 +84,12 @@ def test_an_older_database_is_upgraded_and_kept(tmp_path: Path) -> None:
 def _set_version(file: Path, version: str) -> None:
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = ?", [version])
+
+
+def test_a_row_has_its_defaults_before_it_is_stored() -> None:
+    first, second = (tables.Thread(id=name, created_at=1) for name in ("thread_1", "thread_2"))
+    assert (first.metadata_, first.tool_resources) == ({}, {})
+    first.metadata_["a"] = "b"
+    assert second.metadata_ == {}, "two rows share a default"
+    with pytest.raises(TypeError, match="Thread has no metadata"):
+        tables.Thread(id="thread_3", metadata={})

@@ -11,7 +11,8 @@ from threading import Thread
 import anyio
 import pytest
 from openai import BadRequestError, NotFoundError, OpenAI
-from sqlmodel import Session, select
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from tests.conftest import official_client
 from tests.server_process import ServerProcess
@@ -188,7 +189,7 @@ async def _store(house: _House, *texts: str) -> str:
 
 
 async def _files(house: _House) -> list[tables.VectorStoreFile]:
-    return await house.database.read(lambda session: list(session.exec(select(tables.VectorStoreFile))))
+    return await house.database.read(lambda session: list(session.scalars(select(tables.VectorStoreFile))))
 
 
 @pytest.mark.anyio

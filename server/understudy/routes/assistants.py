@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from sqlmodel import Session
+from sqlalchemy.orm import Session
 
 from understudy import clock, crud, tables
 from understudy.json_route import JSONRoute

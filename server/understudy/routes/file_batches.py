@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 from sqlalchemy import update
-from sqlmodel import Session, col
+from sqlalchemy.orm import Session
 
 from understudy import crud, tables
 from understudy.json_route import JSONRoute
@@ -55,8 +55,8 @@ async def cancel_file_batch(vector_store_id: str, batch_id: str, house: House) -
 
     def work(session: Session) -> tuple[FileBatch, set[int]]:
         row = _get(session, vector_store_id, batch_id)
-        waiting = update(file).where(in_batch(row), col(file.status) == "in_progress")
-        cancelled = session.connection().execute(waiting.values(status="cancelled").returning(col(file.seq)))
+        waiting = update(file).where(in_batch(row), file.status == "in_progress")
+        cancelled = session.connection().execute(waiting.values(status="cancelled").returning(file.seq))
         seqs = {seq for seq in cancelled.scalars() if seq is not None}
         if seqs:
             row.cancelled = True

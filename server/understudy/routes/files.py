@@ -5,7 +5,7 @@ from typing import Annotated
 from anyio import to_thread
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
-from sqlmodel import Session
+from sqlalchemy.orm import Session
 from starlette.responses import FileResponse
 
 from understudy import clock, crud, form_upload, refusals, tables, vector_stores

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
-from sqlmodel import Session
+from sqlalchemy.orm import Session
 from starlette.responses import StreamingResponse
 
 from understudy import crud, refusals, tables

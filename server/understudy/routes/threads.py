@@ -1,7 +1,7 @@
 """/threads."""
 
 from fastapi import APIRouter
-from sqlmodel import Session
+from sqlalchemy.orm import Session
 
 from understudy import clock, crud, tables
 from understudy.json_route import JSONRoute

@@ -3,8 +3,8 @@
 from typing import Any
 
 from fastapi import APIRouter, Request
-from sqlalchemy import delete
-from sqlmodel import Session, col, select
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
 
 from understudy import clock, crud, form_upload, refusals, tables
 from understudy.ids import new_id
@@ -125,9 +125,9 @@ async def expire_due(house: Services) -> None:
     """End the pending uploads whose hour is over; their parts are gone."""
 
     def work(session: Session) -> list[str]:
-        return [part_id for row in session.exec(_due()).all() for part_id in _end(session, row, "expired")]
+        return [part_id for row in session.scalars(_due()).all() for part_id in _end(session, row, "expired")]
 
-    if await house.database.read(lambda session: session.exec(_due().limit(1)).first()) is not None:
+    if await house.database.read(lambda session: session.scalars(_due().limit(1)).first()) is not None:
         await house.storage.delete(*await house.database.write(work))
 
 
@@ -138,7 +138,7 @@ def _due() -> Any:
 
 def _pending(session: Session, upload_id: str, deed: str) -> tables.Upload:
     """The upload, locked on PostgreSQL. Raises NotFoundError, and BadRequestError where it is not pending any more."""
-    row = session.exec(select(tables.Upload).where(tables.Upload.id == upload_id).with_for_update()).first()
+    row = session.scalars(select(tables.Upload).where(tables.Upload.id == upload_id).with_for_update()).first()
     if row is None:
         raise crud.not_found(tables.Upload, upload_id)
     status = "expired" if row.status == "pending" and row.expires_at <= clock.now() else row.status
@@ -165,13 +165,13 @@ def _check_parts(session: Session, upload_id: str, part_ids: list[str]) -> None:
 
 def _sizes(session: Session, upload_id: str) -> dict[str, int]:
     part = tables.UploadPart
-    return dict(session.exec(select(part.id, part.bytes).where(part.upload_id == upload_id)).all())
+    return dict(session.execute(select(part.id, part.bytes).where(part.upload_id == upload_id)).all())
 
 
 def _end(session: Session, row: tables.Upload, status: str) -> list[str]:
     """The upload is over: its parts, whose contents are to be deleted after the commit."""
     part_ids = list(_sizes(session, row.id))
-    session.connection().execute(delete(tables.UploadPart).where(col(tables.UploadPart.upload_id) == row.id))
+    session.connection().execute(delete(tables.UploadPart).where(tables.UploadPart.upload_id == row.id))
     row.status = status
     session.add(row)
     session.flush()

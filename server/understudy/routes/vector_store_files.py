@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
-from sqlmodel import Session, col
+from sqlalchemy.orm import Session
 
 from understudy import crud, tables
 from understudy.json_route import JSONRoute
@@ -115,8 +115,8 @@ def page_of_files(
 ) -> ListPage[VectorStoreFile]:
     """The page of a store's files that `params` ask for, among those that meet `conditions`."""
     file = tables.VectorStoreFile
-    of_store = [*conditions, col(file.vector_store_id) == vector_store_id]
+    of_store = [*conditions, file.vector_store_id == vector_store_id]
     if params.filter:
-        of_store.append(col(file.status) == params.filter)
+        of_store.append(file.status == params.filter)
     rows, has_more = crud.list_rows(session, file, params, *of_store, within=vector_store_id)
     return crud.as_page(rows, [VectorStoreFile.model_validate(row) for row in rows], has_more)

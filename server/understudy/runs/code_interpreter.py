@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import BinaryIO
 
 from anyio import to_thread
-from sqlmodel import Session
+from sqlalchemy.orm import Session
 
 from understudy import clock, tables
 from understudy.database import Database

@@ -7,8 +7,8 @@ from typing import Any
 
 import anyio
 from anyio import CancelScope
+from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
-from sqlmodel import col, select
 
 from understudy import clock, tables
 from understudy.chat_models.base import ChatModel, ChatModelError, ChatRequest, Usage
@@ -113,10 +113,10 @@ class RunExecutor:
         for run_id in list(self._unended):
             await self._end_late(run_id)
         due = select(tables.Run.id).where(
-            col(tables.Run.status).in_(("queued", "in_progress", "requires_action")),
-            col(tables.Run.expires_at) <= clock.now(),
+            tables.Run.status.in_(("queued", "in_progress", "requires_action")),
+            tables.Run.expires_at <= clock.now(),
         )
-        for run_id in await self.database.read(lambda session: session.exec(due).all()):
+        for run_id in await self.database.read(lambda session: session.scalars(due).all()):
             log.info("%s expired", run_id)
             try:
                 await self._break_off(run_id, "expired")

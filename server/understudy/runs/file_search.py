@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from functools import partial
 
-from sqlmodel import Session, col, select
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from understudy import refusals, tables
 from understudy.database import Database
@@ -35,8 +36,8 @@ def searched_stores(session: Session, run: tables.Run) -> SearchedStores:
 
     Raises VectorStoreExpiredError.
     """
-    assistant = session.exec(select(tables.Assistant).where(tables.Assistant.id == run.assistant_id)).first()
-    thread = session.exec(select(tables.Thread).where(tables.Thread.id == run.thread_id)).first()
+    assistant = session.scalars(select(tables.Assistant).where(tables.Assistant.id == run.assistant_id)).first()
+    thread = session.scalars(select(tables.Thread).where(tables.Thread.id == run.thread_id)).first()
     if "file_search" in run.tool_resources:
         named = SearchedStores((), (*_named(run), *_named(thread)))
     else:
@@ -44,7 +45,7 @@ def searched_stores(session: Session, run: tables.Run) -> SearchedStores:
     if not named.all():
         return named
     live = set()
-    for store in session.exec(select(tables.VectorStore).where(col(tables.VectorStore.id).in_(named.all()))):
+    for store in session.scalars(select(tables.VectorStore).where(tables.VectorStore.id.in_(named.all()))):
         if is_expired(store):
             raise refusals.STORE_EXPIRED(store=store.id)
         live.add(store.id)

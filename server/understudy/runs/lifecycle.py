@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from sqlalchemy import bindparam, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import Session, col, select
+from sqlalchemy.orm import Session
 
 from understudy import clock, refusals, tables
 from understudy.crud import get_or_404
@@ -122,27 +122,27 @@ def mend_after_crash(session: Session) -> list[str]:
     """
     now = clock.now()
     error = {"code": "server_error", "message": "The server was stopped while the run was in progress."}
-    broken = select(tables.Run).where(col(tables.Run.status).in_(("in_progress", "cancelling")))
-    for run in session.exec(broken):
+    broken = select(tables.Run).where(tables.Run.status.in_(("in_progress", "cancelling")))
+    for run in session.scalars(broken):
         cancelled = run.status == "cancelling"
         close_open_parts(session, run.id, "cancelled" if cancelled else "failed", None if cancelled else error, now)
         if cancelled:
             transition(session, run.id, "cancelled")
         else:
             transition(session, run.id, "failed", last_error=error)
-    queued = select(tables.Run.id).where(tables.Run.status == "queued").order_by(col(tables.Run.seq))
-    return list(session.exec(queued))
+    queued = select(tables.Run.id).where(tables.Run.status == "queued").order_by(tables.Run.seq)
+    return list(session.scalars(queued))
 
 
 def close_open_parts(session: Session, run_id: str, status: str, last_error: dict[str, str] | None, now: int) -> None:
     """Mark a run's unfinished message and step as broken off."""
     session.connection().execute(
         update(tables.Message)
-        .where(col(tables.Message.run_id) == run_id, col(tables.Message.status) == "in_progress")
+        .where(tables.Message.run_id == run_id, tables.Message.status == "in_progress")
         .values(status="incomplete", incomplete_at=now, incomplete_details={"reason": f"run_{status}"})
     )
     session.connection().execute(
         update(tables.RunStep)
-        .where(col(tables.RunStep.run_id) == run_id, col(tables.RunStep.status) == "in_progress")
+        .where(tables.RunStep.run_id == run_id, tables.RunStep.status == "in_progress")
         .values({"status": status, f"{status}_at": now, "last_error": last_error})
     )

@@ -4,8 +4,8 @@ import base64
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
-from sqlalchemy import bindparam
-from sqlmodel import Session, col, or_, select
+from sqlalchemy import bindparam, or_, select
+from sqlalchemy.orm import Session
 
 from understudy import tables
 from understudy.crud import find, get_or_404
@@ -29,11 +29,11 @@ _SAID_BEFORE = (
     select(tables.Message)
     .where(
         tables.Message.thread_id == bindparam("thread_id"),
-        or_(col(tables.Message.run_id).is_(None), tables.Message.run_id != bindparam("run_id")),
+        or_(tables.Message.run_id.is_(None), tables.Message.run_id != bindparam("run_id")),
     )
-    .order_by(col(tables.Message.seq))
+    .order_by(tables.Message.seq)
 )
-_STEPS = select(tables.RunStep).where(tables.RunStep.run_id == bindparam("run_id")).order_by(col(tables.RunStep.seq))
+_STEPS = select(tables.RunStep).where(tables.RunStep.run_id == bindparam("run_id")).order_by(tables.RunStep.seq)
 _DELETED_IMAGE = {"type": "text", "text": "[an image that was deleted]"}
 _IMAGE_TOKENS = 300
 _MESSAGE_TOKENS = 4
@@ -138,7 +138,7 @@ def _code_files(
     ids = [
         file_id for owner in owners for file_id in owner.tool_resources.get("code_interpreter", {}).get("file_ids", [])
     ]
-    found = session.exec(select(tables.File).where(col(tables.File.id).in_(ids))).all()
+    found = session.scalars(select(tables.File).where(tables.File.id.in_(ids))).all()
     names: dict[str, str] = {}
     for file in sorted(found, key=lambda file: ids.index(file.id)):
         names[_free_name(file.filename, names)] = file.id

@@ -5,7 +5,8 @@ from typing import Literal, TypeVar, get_args
 
 from anyio import CancelScope
 from pydantic import BaseModel
-from sqlmodel import Session, select
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from understudy import clock, refusals, tables
 from understudy.chat_models.base import Usage
@@ -312,12 +313,12 @@ def _begun(step: tables.RunStep) -> list[Event]:
 
 def _open_message(session: Session, run_id: str) -> tables.Message | None:
     found = select(tables.Message).where(tables.Message.run_id == run_id, tables.Message.status == "in_progress")
-    return session.exec(found).first()
+    return session.scalars(found).first()
 
 
 def _open_step(session: Session, run_id: str) -> tables.RunStep | None:
     found = select(tables.RunStep).where(tables.RunStep.run_id == run_id, tables.RunStep.status == "in_progress")
-    return session.exec(found).first()
+    return session.scalars(found).first()
 
 
 def _working(session: Session, run_id: str) -> tables.Run:

@@ -61,7 +61,7 @@ class Shape:
 
 
 def metadata_field() -> Any:
-    """A response's `metadata`: the column is `metadata_`, as `metadata` is SQLModel's own."""
+    """A response's `metadata`: the column is `metadata_`, as `metadata` is SQLAlchemy's own."""
     return Field(default_factory=dict, validation_alias=AliasChoices("metadata_", "metadata"))
 
 

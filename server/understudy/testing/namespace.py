@@ -10,7 +10,8 @@ from pathlib import Path
 
 import anyio
 from anyio import to_thread
-from sqlmodel import Session, col, func, select
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from understudy import clock, ids, tables
 from understudy.cassettes.deck import Deck, Report
@@ -245,5 +246,5 @@ def _realm(folder: Path) -> str:
 
 
 def _next_expiry(session: Session) -> int | None:
-    active = col(tables.Run.status).in_(("queued", "in_progress", "requires_action"))
-    return session.exec(select(func.min(tables.Run.expires_at)).where(active)).first()
+    active = tables.Run.status.in_(("queued", "in_progress", "requires_action"))
+    return session.scalars(select(func.min(tables.Run.expires_at)).where(active)).first()

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import Field
-from sqlmodel import Session, col, select
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from understudy import refusals, tables
 from understudy.json_route import JSONRoute
@@ -249,7 +250,7 @@ async def list_runs(mine: Mine) -> Any:
     """All runs of all threads, oldest first."""
 
     def work(session: Session) -> list[JSON]:
-        rows = session.exec(select(tables.Run).order_by(col(tables.Run.seq))).all()
+        rows = session.scalars(select(tables.Run).order_by(tables.Run.seq)).all()
         return [Run.model_validate(row).model_dump(mode="json") for row in rows]
 
     async with mine.entered() as services:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from sqlalchemy import Engine, StaticPool
-from sqlmodel import Session
+from sqlalchemy.orm import Session
 
 from understudy.database import Database
 
