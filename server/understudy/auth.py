@@ -5,6 +5,7 @@ import hmac
 import logging
 import secrets
 import time
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -116,6 +117,7 @@ class Gate:
             added["vary"] = "Origin"
 
 
+@lru_cache(maxsize=64)
 def _hostname(header: str) -> str:
     """The name in a Host header, empty where the header is malformed."""
     if any(mark in header for mark in "@/#?\\"):

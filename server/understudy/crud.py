@@ -106,6 +106,16 @@ def list_page(
     return as_page(rows, [wire.model_validate(row) for row in rows], has_more)  # type: ignore[attr-defined]
 
 
+def list_in_thread(
+    session: Session, table: type[Row], params: ListParams, wire: type[Wire], thread_id: str, *conditions: Any
+) -> ListPage[Wire]:
+    """The same, among the rows of a thread. Raises as get_or_404 where there is no such thread."""
+    page = list_page(session, table, params, wire, table.__table__.c.thread_id == thread_id, *conditions)
+    if not page.data:
+        get_or_404(session, tables.Thread, thread_id)
+    return page
+
+
 def as_page(rows: Sequence[Any], data: list[Wire], has_more: bool) -> ListPage[Wire]:
     """A page of `rows`, shown as `data`."""
     first, last = (rows[0].id, rows[-1].id) if rows else (None, None)

@@ -40,11 +40,9 @@ class Ids:
 
     def suffix(self, prefix: str, alphabet: str, length: int) -> str:
         """The next suffix of a prefix; each prefix counts for itself, so that runs side by side do not matter."""
-        if self._seed is None:
-            return "".join(secrets.choice(alphabet) for _ in range(length))
         self._drawn[prefix] += 1
-        source = random.Random(f"{self._seed} {prefix} {self._drawn[prefix]}")
-        return "".join(source.choices(alphabet, k=length))
+        seed = secrets.token_bytes() if self._seed is None else f"{self._seed} {prefix} {self._drawn[prefix]}"
+        return "".join(random.Random(seed).choices(alphabet, k=length))
 
 
 _CHANCE = Ids()

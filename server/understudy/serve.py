@@ -93,6 +93,7 @@ def _run(settings: Settings, listener: socket.socket, companion: Companion | Non
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # nothing here asks who the client is, or how it reached the proxy
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )
     )

@@ -45,11 +45,8 @@ async def list_messages(
     """List a thread's messages."""
 
     def work(session: Session) -> ListPage[Message]:
-        crud.get_or_404(session, tables.Thread, thread_id)
-        conditions = [tables.Message.thread_id == thread_id]
-        if params.run_id:
-            conditions.append(tables.Message.run_id == params.run_id)
-        return crud.list_page(session, tables.Message, params, Message, *conditions)
+        conditions = [tables.Message.run_id == params.run_id] if params.run_id else []
+        return crud.list_in_thread(session, tables.Message, params, Message, thread_id, *conditions)
 
     return await house.database.read(work)
 

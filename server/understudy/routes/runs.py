@@ -78,12 +78,7 @@ async def create_run(
 @router.get("/{thread_id}/runs", operation_id="listRuns")
 async def list_runs(thread_id: str, params: Annotated[ListParams, Query()], house: House) -> ListPage[Run]:
     """List a thread's runs."""
-
-    def work(session: Session) -> ListPage[Run]:
-        crud.get_or_404(session, tables.Thread, thread_id)
-        return crud.list_page(session, tables.Run, params, Run, tables.Run.thread_id == thread_id)
-
-    return await house.database.read(work)
+    return await house.database.read(lambda session: crud.list_in_thread(session, tables.Run, params, Run, thread_id))
 
 
 @router.get("/{thread_id}/runs/{run_id}", operation_id="getRun")
