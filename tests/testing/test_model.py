@@ -90,6 +90,14 @@ def test_a_cassette_that_does_not_know_the_call(space: Space, tmp_path: Path) ->
     assert answered(space, "hello")[1].startswith("[offline stand-in")
 
 
+def test_a_cassette_after_which_none_can_be_put_in(space: Space, tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("version: 1\nentries: []\n")
+    space.control("PUT", "/cassette", {"path": str(tmp_path / "c.yaml")})
+    assert space.http.put("/cassette", json={"path": str(tmp_path / "absent.yaml")}).status_code == 400
+    assert answered(space, "hello")[1].startswith("[offline stand-in")
+    assert space.control("DELETE", "/cassette")["report"] is None
+
+
 @pytest.fixture
 def recording_server(upstream: ScriptedUpstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Space]:
     """A namespace of a server in front of an upstream, where cassettes may be recorded."""

@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from understudy import clock, ids, tables
+from understudy.cassettes.cassette import CassetteError
 from understudy.cassettes.deck import Deck, Report
 from understudy.chat_models.base import ChatModel
 from understudy.chat_models.upstream import Upstream
@@ -142,8 +143,12 @@ class Namespace:
         return self._first.deck
 
     async def insert_cassette(self, path: Path, mode: str) -> None:
-        """Let a cassette answer in the upstream's place. Raises CassetteError."""
-        self._deck.insert(path, mode)
+        """Let a cassette answer in the upstream's place. Raises CassetteError, and then the start's model answers."""
+        try:
+            self._deck.insert(path, mode)
+        except CassetteError:
+            await self.eject_cassette()
+            raise
         # A new one: what the last one was found to refuse is none of this cassette's.
         upstream = make_upstream(self._base.settings, self._deck)
         await self._use_upstream(upstream)
