@@ -5,7 +5,19 @@ from functools import cache
 from typing import Annotated, Any, ClassVar
 
 from sqlalchemy import JSON as JSON_TYPE
-from sqlalchemy import BigInteger, Float, ForeignKey, Index, Integer, UniqueConstraint, inspect, text
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    UniqueConstraint,
+    event,
+    inspect,
+    text,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.orm.attributes import instance_dict
 
@@ -118,7 +130,6 @@ class Run(Base):
             "thread_id",
             unique=True,
             sqlite_where=ACTIVE_RUN,
-            postgresql_where=ACTIVE_RUN,
         ),
         _NEVER_AGAIN,
     )
@@ -254,7 +265,7 @@ class VectorStoreFile(Base):
         UniqueConstraint("vector_store_id", "id"),
         # Counts and usage are sums over this index alone.
         Index("vector_store_files_counted", "vector_store_id", "status", "usage_bytes"),
-        Index("vector_store_files_waiting", "seq", sqlite_where=_WAITING_FILE, postgresql_where=_WAITING_FILE),
+        Index("vector_store_files_waiting", "seq", sqlite_where=_WAITING_FILE),
         _NEVER_AGAIN,
     )
 
@@ -303,3 +314,11 @@ class Tombstone(Base):
     id: Mapped[str] = mapped_column(primary_key=True)
     seq: Mapped[_Large]
     deleted_at: Mapped[int] = mapped_column(index=True)
+
+
+@event.listens_for(Base.metadata, "before_create")
+def _limit_indexes(metadata: MetaData, connection: Connection, **_: object) -> None:
+    """Let partial indexes be partial on PostgreSQL too: to name its option above loads its dialect, 0.1 s."""
+    if connection.dialect.name == "postgresql":
+        for index in (index for table in metadata.tables.values() for index in table.indexes):
+            index.dialect_kwargs["postgresql_where"] = index.dialect_kwargs.get("sqlite_where")

@@ -5,12 +5,13 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, create_mock_engine
 
 import understudy
 from tests.conftest import official_client
@@ -84,6 +85,19 @@ def test_an_older_database_is_upgraded_and_kept(tmp_path: Path) -> None:
 def _set_version(file: Path, version: str) -> None:
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = ?", [version])
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "postgresql://"])
+def test_partial_indexes_are_partial_everywhere(url: str) -> None:
+    statements: list[str] = []
+
+    def keep(statement: Any, *_: object) -> None:
+        statements.append(str(statement.compile(dialect=engine.dialect)))
+
+    engine = create_mock_engine(url, keep)
+    tables.Base.metadata.create_all(engine, checkfirst=False)
+    conditions = [one.partition(" WHERE ")[2] for one in statements if " WHERE " in one]
+    assert conditions == [tables.ACTIVE_RUN.text, "status = 'in_progress'"]
 
 
 def test_a_row_has_its_defaults_before_it_is_stored() -> None:
