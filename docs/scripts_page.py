@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel
 
-from understudy.script.grammar import CannedCode, Chunk, Failure, If, Rule, ScriptFile, Turn, TurnUsage, When
+from understudy.script.grammar import CannedCode, Chunk, Failure, If, Rule, ScriptFile, Turn, TurnUsage, When, describe
 
 HEAD = """# Scripts
 
@@ -77,6 +77,7 @@ PARTS: tuple[tuple[str, type[BaseModel], type[BaseModel] | None], ...] = (
 
 def scripts_page() -> str:
     """The page."""
+    describe()
     return "\n".join([HEAD, *(_table(title, part, base) for title, part, base in PARTS)])
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from understudy.script.grammar import ScriptFile
+from understudy.script.grammar import ScriptFile, describe
 
 
 class _Generator(GenerateJsonSchema):
@@ -29,5 +29,6 @@ def schema_text() -> str:
 
 def json_schema() -> dict[str, Any]:
     """The schema, draft 2020-12."""
+    describe()
     schema = ScriptFile.model_json_schema(schema_generator=_Generator)
     return {"$schema": _Generator.schema_dialect, **schema, "title": "Understudy script"}
