@@ -7,7 +7,6 @@ from fastapi import FastAPI
 from pydantic import TypeAdapter
 
 from understudy.schemas.base import JSON
-from understudy.schemas.stream_events import StreamEvent
 
 _COMPONENTS = "#/components/schemas/"
 _FASTAPI_ERRORS = ("HTTPValidationError", "ValidationError")
@@ -40,6 +39,9 @@ def install(app: FastAPI) -> None:
 
 
 def _completed(document: JSON) -> JSON:
+    # Imported here: the models of all events are for the document alone.
+    from understudy.schemas.stream_events import StreamEvent
+
     schemas: dict[str, Any] = document["components"]["schemas"]
     for name in _FASTAPI_ERRORS:
         schemas.pop(name, None)
