@@ -2,12 +2,16 @@
 
 from pathlib import Path
 
+import anyio
 import httpx
 import pytest
 from openai import NotFoundError
 
 from tests.server_process import ServerProcess
 from tests.testing.conftest import Space
+from understudy.settings import Settings
+from understudy.testing.namespaces import open_namespaces
+from understudy_sandbox import Sandbox
 
 
 def test_nothing_is_seen_across_keys(space: Space, other: Space) -> None:
@@ -106,3 +110,19 @@ def test_a_restart_begins_with_nothing(tmp_path: Path) -> None:
     again.close()
     assert process.stop() == 0, process.log()
     assert not (tmp_path / "data" / "namespaces").exists()
+
+
+@pytest.mark.anyio
+async def test_a_late_answer_is_not_written_into_another_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("understudy.testing.world._GRACE_SECONDS", 0.1)
+    settings, sandbox = Settings(data_dir=tmp_path, test_api=True), Sandbox(root=tmp_path / "sandbox")
+    async with open_namespaces(settings, None, sandbox) as namespaces:
+        for late in (True, False):
+            async with namespaces.of("key").entered() as left:
+                await namespaces.reset("key")
+                if late:
+                    await anyio.sleep(0.3)
+            await anyio.sleep(0.3)
+            async with namespaces.of(f"other, {late=}").entered() as services:
+                assert (services.database is left.database) is not late
+    await sandbox.aclose()

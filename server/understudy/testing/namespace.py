@@ -105,20 +105,20 @@ class Namespace:
 
     def _open(self, folder: Path, beginning: sqlite3.Connection) -> World:
         """Open a world over a folder. Called in the namespace's own time, in which the world's tasks go on."""
-        settings = replace(self._base.settings, data_dir=folder)
-        world = World(folder, partial(self._house, settings, beginning))
-        self._base.supervisor.start(f"world {folder.name}", world.keep)
-        return world
-
-    @asynccontextmanager
-    async def _house(self, settings: Settings, beginning: sqlite3.Connection) -> AsyncGenerator[Services, None]:
-        spare, realm = self._base.databases, _realm(settings.data_dir)
+        spare, new = self._base.databases, beginning is self._base.template
         database = spare.pop() if spare else WorldDatabase()
         database.load(beginning)
-        new = beginning is self._base.template
-        async with open_house(settings, self._models, self._base.sandbox, realm, database, new=new) as services:
-            yield services
-        spare.append(database)
+        settings = replace(self._base.settings, data_dir=folder)
+        house = partial(open_house, settings, self._models, self._base.sandbox, _realm(folder), database, new=new)
+        world = World(folder, house)
+
+        async def keep() -> None:
+            await world.keep()
+            if world.deserted:
+                spare.append(database)
+
+        self._base.supervisor.start(f"world {folder.name}", keep)
+        return world
 
     def close(self) -> None:
         """Let the world end once the requests in it are answered."""

@@ -61,11 +61,11 @@ async def open_namespaces(
     folder = settings.data_dir / "namespaces"
     await to_thread.run_sync(shutil.rmtree, folder, True)
     folder.mkdir(parents=True, mode=0o700)
-    template = WorldDatabase()
-    await to_thread.run_sync(template.migrate)
+    nothing = WorldDatabase()
+    await to_thread.run_sync(nothing.migrate)
     try:
         async with Supervisor() as supervisor:
-            yield Namespaces(Base(settings, script, sandbox, supervisor, template.copied(), _names(folder), []))
+            yield Namespaces(Base(settings, script, sandbox, supervisor, nothing.copied(), _names(folder), []))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -50,6 +50,11 @@ class World:
             with anyio.CancelScope(shield=True):
                 await to_thread.run_sync(shutil.rmtree, self.folder, True)
 
+    @property
+    def deserted(self) -> bool:
+        """Whether no request is in it: one that is answered late goes on with what it found there."""
+        return not self._users
+
     def close(self) -> None:
         """End it, as soon as the requests that are in it are answered."""
         self._closing.set()
