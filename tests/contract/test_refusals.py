@@ -289,6 +289,7 @@ ELSEWHERE = {
     "PART_TWICE": "tests/contract/test_uploads.py::test_what_is_refused_leaves_the_upload_as_it_was",
     "STORE_EXPIRED": "tests/contract/test_vector_stores.py::test_expiry",
     "THREAD_LOCKED": "tests/runs/test_states.py::test_a_locked_thread",
+    "THREAD_LOCKED_BY_ANOTHER_SERVER": "tests/runs/test_states.py::test_a_thread_that_is_locked_at_the_same_moment",
     "TOO_MANY_VALUES": "tests/contract/test_errors.py::test_a_body_of_very_many_values",
     "TOO_MANY_FIELDS": "tests/contract/test_files.py::test_forms_that_mean_no_good",
     "UPLOAD_NOT_PENDING": "tests/contract/test_uploads.py::test_what_is_over_stays_over",
@@ -296,8 +297,8 @@ ELSEWHERE = {
     "WRONG_MD5": "tests/contract/test_uploads.py::test_what_is_refused_leaves_the_upload_as_it_was",
     "WRONG_SIZE": "tests/contract/test_uploads.py::test_what_is_refused_leaves_the_upload_as_it_was",
 }
-UNSEEN = {"NUL", "THREAD_LOCKED_BY_ANOTHER_SERVER"}
-"""Only PostgreSQL knows them; the second takes two servers on it, and a moment that cannot be made to come."""
+UNSEEN = {"NUL"}
+"""Only PostgreSQL knows it."""
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.refusal)

@@ -3,17 +3,26 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
+import anyio
 import openai
 import pytest
 from openai import OpenAI
 from openai.types.beta.threads import Run
+from sqlalchemy.orm import Session
 
 from tests.runs.streams import assistant_with, function, thread_with
 from tests.runs.test_lifecycle import wait_for
 from tests.scripted_upstream import Reply, ScriptedUpstream
 from tests.server_process import ServerProcess
+from understudy import tables
+from understudy.crud import get_or_404
+from understudy.database import Database
+from understudy.errors import BadRequestError
+from understudy.runs import lifecycle
+from understudy.schemas.runs import RunCreate
 
 ACTIVE = ["queued", "in_progress", "requires_action", "cancelling"]
 ENDED = ["cancelled", "failed", "completed", "incomplete", "expired"]
@@ -123,6 +132,27 @@ def test_a_locked_thread(client: OpenAI, waiting: Waiting, status: str) -> None:
         assert add(thread, role="user", content="more").thread_id == thread
         assert start(thread, assistant_id=waiting.assistant).status == "queued"
         client.beta.threads.runs.poll(client.beta.threads.runs.list(thread).data[0].id, thread_id=thread)
+
+
+def test_a_thread_that_is_locked_at_the_same_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On PostgreSQL two requests may both find the thread free: the index refuses the second run."""
+    monkeypatch.setattr(lifecycle, "active_run", lambda *_: None)
+    database = Database(f"sqlite:///{tmp_path / 'understudy.db'}")
+    database.migrate()
+
+    def prepare(session: Session) -> None:
+        assistant = tables.Assistant(id="asst_1", created_at=1, model="m", instructions="Be brief.")
+        session.add_all([assistant, tables.Thread(id="thread_1", created_at=1)])
+
+    def run_twice(session: Session) -> None:
+        thread = get_or_404(session, tables.Thread, "thread_1")
+        for _ in range(2):
+            lifecycle.insert_run(session, thread, RunCreate(assistant_id="asst_1"))
+
+    anyio.run(database.write, prepare)
+    with pytest.raises(BadRequestError, match="^Thread thread_1 already has an active run.$"):
+        anyio.run(database.write, run_twice)
+    database.close()
 
 
 @pytest.mark.parametrize("status", [*ACTIVE, *ENDED])

@@ -74,11 +74,12 @@ def insert_run(session: Session, thread: tables.Thread, body: RunSettings) -> ta
     if not run.instructions and not _has_user_message(session, thread.id):
         raise refusals.NOTHING_TO_RUN()
     session.add(run)
+    thread_id = thread.id  # a flush that fails leaves rows that cannot be read
     try:
         session.flush()
     except IntegrityError as error:
-        # Several servers on one database: the unique index decides what the query above could not see.
-        raise refusals.THREAD_LOCKED_BY_ANOTHER_SERVER(thread=thread.id) from error
+        # On PostgreSQL others write too: the unique index decides what the query above could not see.
+        raise refusals.THREAD_LOCKED_BY_ANOTHER_SERVER(thread=thread_id) from error
     return run
 
 
