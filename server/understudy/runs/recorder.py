@@ -22,7 +22,8 @@ from understudy.schemas.runs import ACTIVE, Run, RunStatus
 from understudy.schemas.threads import Thread
 
 T = TypeVar("T")
-Event = tuple[str, BaseModel | JSON]
+Event = tuple[str, type[Run] | type[RunStep] | type[Message], tables.Base]
+"""Its name, and as what it shows which row."""
 Ending = Literal["cancelled", "failed", "expired", "incomplete"]
 
 _RESTS = frozenset(get_args(RunStatus)) - ACTIVE | {"requires_action"}
@@ -48,8 +49,9 @@ class Recorder:
         # Shielded: a commit without its event would leave a stream that contradicts the table.
         with CancelScope(shield=True):
             result, events = await self._database.write(work)
-            for event, payload in events:
-                self._publish(event, payload)
+            if self._stream is not None:
+                for name, shown_as, row in events:
+                    self._publish(name, shown_as.model_validate(row))
         return result
 
     def _publish(self, event: str, payload: BaseModel | JSON) -> None:
@@ -76,7 +78,7 @@ class Recorder:
 
         def work(session: Session) -> tuple[None, list[Event]]:
             run = transition(session, self.run_id, "in_progress", started_at=clock.now())
-            return None, [("run.in_progress", Run.model_validate(run))]
+            return None, [("run.in_progress", Run, run)]
 
         await self._record(work)
 
@@ -101,9 +103,8 @@ class Recorder:
             creation = {"type": "message_creation", "message_creation": {"message_id": message.id}}
             step = self._new_step(run, creation)
             session.add_all([message, step])
-            begun = Message.model_validate(message)
-            events: list[Event] = [*_begun(step), ("message.created", begun), ("message.in_progress", begun)]
-            return None, events
+            begun: list[Event] = [("message.created", Message, message), ("message.in_progress", Message, message)]
+            return None, [*_begun(step), *begun]
 
         await self._record(work)
 
@@ -123,10 +124,10 @@ class Recorder:
             run = transition(session, self.run_id, "completed") if run_completed else _working(session, self.run_id)
             message.status, message.completed_at = "completed", clock.now()
             message.content, message.attachments = content, attachments
-            events: list[Event] = [("message.completed", Message.model_validate(message))]
+            events: list[Event] = [("message.completed", Message, message)]
             events.append(self._close_step(step, run, "completed", usage))
             if run_completed:
-                events.append(("run.completed", Run.model_validate(run)))
+                events.append(("run.completed", Run, run))
             return None, events
 
         await self._record(work)
@@ -179,7 +180,7 @@ class Recorder:
             run = transition(session, self.run_id, "requires_action", required_action=action)
             _add_usage(run, usage)
             _note_position(run, position)
-            return None, [("run.requires_action", Run.model_validate(run))]
+            return None, [("run.requires_action", Run, run)]
 
         await self._record(work)
 
@@ -199,8 +200,7 @@ class Recorder:
                 raise RuntimeError(f"{self.run_id} waits for outputs without an open step")
             calls = [_answered(call, outputs) for call in step.step_details["tool_calls"]]
             event = self._close_step(step, run, "completed", None, calls)
-            queued = Run.model_validate(run)
-            return queued, [event, ("run.queued", queued)]
+            return Run.model_validate(run), [event, ("run.queued", Run, run)]
 
         return await self._record(work)
 
@@ -211,8 +211,8 @@ class Recorder:
         """→ cancelling. Raises RunStateError."""
 
         def work(session: Session) -> tuple[Run, list[Event]]:
-            run = Run.model_validate(transition(session, self.run_id, "cancelling", required_action=None))
-            return run, [("run.cancelling", run)]
+            run = transition(session, self.run_id, "cancelling", required_action=None)
+            return Run.model_validate(run), [("run.cancelling", Run, run)]
 
         return await self._record(work)
 
@@ -245,13 +245,13 @@ class Recorder:
                 message.status, message.incomplete_at = "incomplete", clock.now()
                 message.incomplete_details = {"reason": reason}
                 message.content = content or message.content
-                events.append(("message.incomplete", Message.model_validate(message)))
+                events.append(("message.incomplete", Message, message))
             if step:
                 step_error = error and error | {"code": _step_code(error["code"])}
                 events.append(self._close_step(step, run, _STEP_ENDING[ending], usage, tool_calls, step_error))
             else:
                 _add_usage(run, usage)
-            events.append((f"run.{ending}", Run.model_validate(run)))
+            events.append((f"run.{ending}", Run, run))
             return None, events
 
         await self._record(work)
@@ -303,12 +303,11 @@ class Recorder:
         if tool_calls is not None:
             step.step_details = {"type": "tool_calls", "tool_calls": tool_calls}
         _add_usage(run, usage)
-        return f"run.step.{status}", self._step.model_validate(step)
+        return f"run.step.{status}", self._step, step
 
 
 def _begun(step: tables.RunStep) -> list[Event]:
-    begun = RunStep.model_validate(step)
-    return [("run.step.created", begun), ("run.step.in_progress", begun)]
+    return [("run.step.created", RunStep, step), ("run.step.in_progress", RunStep, step)]
 
 
 def _open_message(session: Session, run_id: str) -> tables.Message | None:
