@@ -1,10 +1,10 @@
 """What every resource's routes call: look up, list, delete."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import bindparam, delete, func, select
+from sqlalchemy import Integer, Select, bindparam, delete, func, select
 from sqlalchemy.orm import Session
 
 from understudy import clock, refusals, tables
@@ -99,18 +99,18 @@ def is_free(session: Session, table: type[Row], object_id: str) -> bool:
 
 
 def list_page(
-    session: Session, table: type[Row], params: ListParams, wire: type[Wire], *conditions: Any
+    session: Session, table: type[Row], params: ListParams, wire: type[Wire], **fields: str | None
 ) -> ListPage[Wire]:
-    """The page of `table` that `params` ask for, among the rows that meet `conditions`, as wire objects."""
-    rows, has_more = list_rows(session, table, params, *conditions)
+    """The page that `params` ask for of the rows with those `fields`, as far as they are given, as wire objects."""
+    rows, has_more = list_rows(session, table, params, fields)
     return as_page(rows, [wire.model_validate(row) for row in rows], has_more)  # type: ignore[attr-defined]
 
 
 def list_in_thread(
-    session: Session, table: type[Row], params: ListParams, wire: type[Wire], thread_id: str, *conditions: Any
+    session: Session, table: type[Row], params: ListParams, wire: type[Wire], thread_id: str, **fields: str | None
 ) -> ListPage[Wire]:
     """The same, among the rows of a thread. Raises as get_or_404 where there is no such thread."""
-    page = list_page(session, table, params, wire, table.__table__.c.thread_id == thread_id, *conditions)
+    page = list_page(session, table, params, wire, thread_id=thread_id, **fields)
     if not page.data:
         get_or_404(session, tables.Thread, thread_id)
     return page
@@ -123,26 +123,43 @@ def as_page(rows: Sequence[Any], data: list[Wire], has_more: bool) -> ListPage[W
 
 
 def list_rows(
-    session: Session, table: type[Row], params: ListParams, *conditions: Any, within: str = ""
+    session: Session,
+    table: type[Row],
+    params: ListParams,
+    fields: Mapping[str, str | None],
+    *conditions: Any,
+    within: str = "",
 ) -> tuple[Sequence[Any], bool]:
-    """The rows of a page and whether more follow; `within` is the vector store whose files are listed."""
-    # Core rows, not ORM objects: building those is most of a list's cost, 29 µs each.
-    listed = table.__table__
-    query, seq = select(listed).where(*conditions), listed.c.seq
-    descending = params.order == "desc"
+    """A page of the rows with those `fields`, as far as they are given, that meet `conditions`; whether more follow.
+
+    `within` is the vector store whose files are listed.
+    """
+    given: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
+    descending, seq = params.order == "desc", table.__table__.c.seq
+    # With `before` alone, the page wanted is the one that ends right before the cursor.
+    backwards = bool(params.before and not params.after)
+    query = _listing(table, tuple(given), descending != backwards)
+    if conditions:
+        query = query.where(*conditions)
     if params.after:
         place = _place(session, table, params.after, within)
         query = query.where(seq < place if descending else seq > place)
     if params.before:
         place = _place(session, table, params.before, within)
         query = query.where(seq > place if descending else seq < place)
-    # With `before` alone, the page wanted is the one that ends right before the cursor.
-    backwards = bool(params.before and not params.after)
-    query = query.order_by(seq.desc() if descending != backwards else seq.asc()).limit(params.limit + 1)
-    rows = list(session.connection().execute(query))
+    rows = list(session.connection().execute(query, given | {"most": params.limit + 1}))
     has_more = len(rows) > params.limit
     rows = rows[: params.limit]
     return (rows[::-1] if backwards else rows), has_more
+
+
+@functools.cache
+def _listing(table: type[Row], fields: tuple[str, ...], descending: bool) -> Select[Any]:
+    # Core rows, not ORM objects: building those is most of a list's cost, 29 µs each.
+    columns = table.__table__.c
+    query = select(table.__table__).where(*(columns[name] == bindparam(name) for name in fields))
+    order = columns.seq.desc() if descending else columns.seq.asc()
+    return query.order_by(order).limit(bindparam("most", type_=Integer))
 
 
 def _place(session: Session, table: type[Row], cursor: str, within: str) -> int:

@@ -75,12 +75,10 @@ async def create_file(request: Request, house: House) -> File:
 @router.get("", operation_id="listFiles")
 async def list_files(params: Annotated[FileListParams, Query()], house: House) -> ListPage[File]:
     """List files."""
-
-    def work(session: Session) -> ListPage[File]:
-        conditions = [tables.File.purpose == params.purpose] if params.purpose else []
-        return crud.list_page(session, tables.File, params, File, *conditions)
-
-    return await house.database.read(work)
+    purpose = params.purpose or None
+    return await house.database.read(
+        lambda session: crud.list_page(session, tables.File, params, File, purpose=purpose)
+    )
 
 
 @router.get("/{file_id}", operation_id="retrieveFile")

@@ -43,12 +43,10 @@ async def list_messages(
     thread_id: str, params: Annotated[MessageListParams, Query()], house: House
 ) -> ListPage[Message]:
     """List a thread's messages."""
-
-    def work(session: Session) -> ListPage[Message]:
-        conditions = [tables.Message.run_id == params.run_id] if params.run_id else []
-        return crud.list_in_thread(session, tables.Message, params, Message, thread_id, *conditions)
-
-    return await house.database.read(work)
+    run_id = params.run_id or None
+    return await house.database.read(
+        lambda session: crud.list_in_thread(session, tables.Message, params, Message, thread_id, run_id=run_id)
+    )
 
 
 @router.get("/{message_id}", operation_id="getMessage")

@@ -21,9 +21,7 @@ async def list_run_steps(
 
     def work(session: Session) -> ListPage[RunStep]:
         crud.get_in_thread(session, tables.Run, run_id, thread_id)
-        return crud.list_page(
-            session, tables.RunStep, params, run_step(params.include), tables.RunStep.run_id == run_id
-        )
+        return crud.list_page(session, tables.RunStep, params, run_step(params.include), run_id=run_id)
 
     return await house.database.read(work)
 

@@ -114,9 +114,8 @@ def page_of_files(
     session: Session, vector_store_id: str, params: FileListParams, *conditions: Any
 ) -> ListPage[VectorStoreFile]:
     """The page of a store's files that `params` ask for, among those that meet `conditions`."""
-    file = tables.VectorStoreFile
-    of_store = [*conditions, file.vector_store_id == vector_store_id]
-    if params.filter:
-        of_store.append(file.status == params.filter)
-    rows, has_more = crud.list_rows(session, file, params, *of_store, within=vector_store_id)
+    fields = {"vector_store_id": vector_store_id, "status": params.filter or None}
+    rows, has_more = crud.list_rows(
+        session, tables.VectorStoreFile, params, fields, *conditions, within=vector_store_id
+    )
     return crud.as_page(rows, [VectorStoreFile.model_validate(row) for row in rows], has_more)

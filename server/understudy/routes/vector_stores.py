@@ -58,7 +58,7 @@ async def list_vector_stores(params: Annotated[ListParams, Query()], house: Hous
     """List vector stores."""
 
     def work(session: Session) -> ListPage[VectorStore]:
-        rows, has_more = crud.list_rows(session, tables.VectorStore, params)
+        rows, has_more = crud.list_rows(session, tables.VectorStore, params, {})
         return crud.as_page(rows, shown_stores(session, rows), has_more)
 
     return await house.database.read(work)
