@@ -21,7 +21,13 @@ _NEXT = {
     "cancelling": {"cancelled"},
 }
 # Made once: building a statement costs as much as running it.
-_LOCKED = select(tables.Run).where(tables.Run.id == bindparam("run_id")).with_for_update()
+_LOCKED = (
+    select(tables.Run)
+    .where(tables.Run.id == bindparam("run_id"))
+    .with_for_update()
+    # What the session read before it had the lock may be out of date.
+    .execution_options(populate_existing=True)
+)
 _HOLDER = select(tables.Run.id).where(tables.Run.thread_id == bindparam("thread_id"), tables.ACTIVE_RUN)
 _SAID = select(tables.Message.id).where(
     tables.Message.thread_id == bindparam("thread_id"), tables.Message.role == "user"
