@@ -9,7 +9,9 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import yaml
 
+from tests.server_process import ServerProcess
 from understudy import pytest_plugin
 from understudy.configuration import flag
 from understudy.settings import Settings
@@ -17,7 +19,8 @@ from understudy.testing import routes
 from understudy.testing.client import Clock, Understudy
 from understudy.testing.faults import Fault
 
-PAGE = (Path(__file__).parents[2] / "docs/testing.md").read_text()
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/testing.md").read_text()
 EXAMPLE = re.compile(r"`([\w.]+\.(?:py|yaml))`[^`]*\n\n```\w+\n(.*?)```", re.DOTALL)
 
 
@@ -40,6 +43,28 @@ def test_the_examples_run(project: Path) -> None:
     passed = re.search(r"(\d+) passed", done.stdout)
     assert passed is not None
     assert int(passed[1]) >= shown > 10
+
+
+def test_the_workflow(project: Path, tmp_path: Path) -> None:
+    """The service's variables make the image's command a server that the tests join; the image itself is not run."""
+    example = re.search(r"^```yaml\n(services:.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    assert example is not None
+    workflow = yaml.safe_load(example[1])
+    service = workflow["services"]["understudy"]
+    [(outside, inside)] = [ports.split(":") for ports in service["ports"]]
+    assert f"\nEXPOSE {inside}\n" in (ROOT / "docker/Dockerfile").read_text()
+    assert workflow["env"]["OPENAI_BASE_URL"] == f"http://127.0.0.1:{outside}/v1"
+    server = ServerProcess(tmp_path / "data", environ=service["env"])
+    try:
+        environ = os.environ | workflow["env"] | {"OPENAI_BASE_URL": server.url}
+        for command in (
+            ["-c", "import my_app; print(my_app.ask('Hello there'))"],
+            ["-m", "pytest", "-q", "-p", "no:cacheprovider", "--understudy-url", server.root, "test_my_app.py"],
+        ):
+            done = subprocess.run([sys.executable, *command], cwd=project, env=environ, capture_output=True, text=True)
+            assert done.returncode == 0, done.stdout + done.stderr
+    finally:
+        server.kill()
 
 
 def test_the_script_is_in_order(project: Path) -> None:
