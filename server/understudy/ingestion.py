@@ -12,6 +12,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from understudy import tables, vector_stores
+from understudy.crud import find
 from understudy.database import Database
 from understudy.file_storage import FileStorage
 from understudy.retrieval_folder import RetrievalFolder
@@ -276,6 +277,6 @@ def _end(session: Session, seq: int, changes: JSON) -> bool:
 
 
 def _presence(session: Session, member: Member) -> tuple[bool, bool]:
-    store = session.scalars(select(tables.VectorStore).where(tables.VectorStore.id == member.store_id)).first()
-    file = session.scalars(select(tables.File.id).where(tables.File.id == member.file_id)).first()
-    return store is not None and not vector_stores.is_expired(store), file is not None
+    store = find(session, tables.VectorStore, member.store_id)
+    there = store is not None and not vector_stores.is_expired(store)
+    return there, find(session, tables.File, member.file_id) is not None

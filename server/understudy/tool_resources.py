@@ -7,7 +7,7 @@ from sqlalchemy import String, cast, select
 from sqlalchemy.orm import Session
 
 from understudy import refusals, tables
-from understudy.crud import get_or_404
+from understudy.crud import find, get_or_404
 from understudy.schemas.base import JSON
 from understudy.schemas.messages import Attachment, ImageFilePart, MessageCreate
 from understudy.schemas.tools import FileSearchResources, ToolResources
@@ -81,7 +81,7 @@ def _attach_to_store(session: Session, thread: tables.Thread, file_ids: list[str
     """Put files into the thread's vector store, a new one where it has none or that was deleted; its id."""
     _check_types(session, file_ids)
     for store_id in thread.tool_resources.get("file_search", {}).get("vector_store_ids", []):
-        if session.scalars(select(tables.VectorStore.id).where(tables.VectorStore.id == store_id)).first() is not None:
+        if find(session, tables.VectorStore, store_id) is not None:
             add_files(session, get_live(session, store_id), new_files(file_ids))
             return str(store_id)
     return insert_store(session, new_files(file_ids), expires_after=THREAD_EXPIRES_AFTER).id

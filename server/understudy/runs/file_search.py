@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from understudy import refusals, tables
+from understudy.crud import find
 from understudy.database import Database
 from understudy.ingestion import Ingestion
 from understudy.runs.search_settings import SearchSettings
@@ -36,8 +37,8 @@ def searched_stores(session: Session, run: tables.Run) -> SearchedStores:
 
     Raises VectorStoreExpiredError.
     """
-    assistant = session.scalars(select(tables.Assistant).where(tables.Assistant.id == run.assistant_id)).first()
-    thread = session.scalars(select(tables.Thread).where(tables.Thread.id == run.thread_id)).first()
+    assistant = find(session, tables.Assistant, run.assistant_id)
+    thread = find(session, tables.Thread, run.thread_id)
     if "file_search" in run.tool_resources:
         named = SearchedStores((), (*_named(run), *_named(thread)))
     else:
