@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-import anyio
 import httpx
 import pytest
 from openai import NotFoundError
 
 from tests.server_process import ServerProcess
 from tests.testing.conftest import Space
+from understudy.services import Services
 from understudy.settings import Settings
 from understudy.testing.namespaces import open_namespaces
 from understudy_sandbox import Sandbox
@@ -117,12 +117,18 @@ async def test_a_late_answer_is_not_written_into_another_world(tmp_path: Path, m
     monkeypatch.setattr("understudy.testing.world._GRACE_SECONDS", 0.1)
     settings, sandbox = Settings(data_dir=tmp_path, test_api=True), Sandbox(root=tmp_path / "sandbox")
     async with open_namespaces(settings, None, sandbox) as namespaces:
+        at_work = namespaces._base.supervisor._tasks
+
+        async def ended(left: Services) -> None:
+            if world := at_work.get(f"world {left.settings.data_dir.name}"):
+                await world.wait()
+
         for late in (True, False):
             async with namespaces.of("key").entered() as left:
                 await namespaces.reset("key")
                 if late:
-                    await anyio.sleep(0.3)
-            await anyio.sleep(0.3)
+                    await ended(left)
+            await ended(left)
             async with namespaces.of(f"other, {late=}").entered() as services:
                 assert (services.database is left.database) is not late
     await sandbox.aclose()

@@ -1,7 +1,6 @@
 """A namespace: what the tests behind one API key see, apart from all others: objects, time, ids, pace."""
 
 import copy
-import sqlite3
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -50,8 +49,8 @@ class Base:
     """What the settings name."""
     sandbox: Sandbox
     supervisor: Supervisor
-    template: sqlite3.Connection
-    """The database of a world without anything in it."""
+    template: WorldDatabase
+    """That of a world without anything in it."""
     folders: Iterator[Path]
     """Names that no folder has had."""
     databases: list[WorldDatabase]
@@ -63,7 +62,7 @@ class Moment:
     """A snapshot: a copy of a world's folder, the time there and the ids that come next."""
 
     folder: Path
-    database: sqlite3.Connection
+    database: WorldDatabase
     threads: frozenset[str]
     """Those whose code left files."""
     clock: Clock
@@ -103,7 +102,7 @@ class Namespace:
         self._world = self._open(next(self._base.folders), self._base.template)
         return self._world
 
-    def _open(self, folder: Path, beginning: sqlite3.Connection) -> World:
+    def _open(self, folder: Path, beginning: WorldDatabase) -> World:
         """Open a world over a folder. Called in the namespace's own time, in which the world's tasks go on."""
         spare, new = self._base.databases, beginning is self._base.template
         database = spare.pop() if spare else WorldDatabase()
@@ -181,9 +180,10 @@ class Namespace:
         async with self.entered() as services:
             folder = next(self._base.folders)
             assert isinstance(services.database, WorldDatabase)
+            database = WorldDatabase()
             # Nothing in between waits: both are of one moment.
             copy_world(services.settings.data_dir, folder)
-            database = services.database.copied()
+            database.load(services.database)
             await services.code_interpreter.lend_files(_realm(folder))
             threads = frozenset(services.code_interpreter.threads)
         snapshot_id = new_id("snapshot")

@@ -61,12 +61,14 @@ async def open_namespaces(
     folder = settings.data_dir / "namespaces"
     await to_thread.run_sync(shutil.rmtree, folder, True)
     folder.mkdir(parents=True, mode=0o700)
-    nothing = WorldDatabase()
-    await to_thread.run_sync(nothing.migrate)
+    template, spare = WorldDatabase(), list[WorldDatabase]()
+    await to_thread.run_sync(template.migrate)
     try:
         async with Supervisor() as supervisor:
-            yield Namespaces(Base(settings, script, sandbox, supervisor, nothing.copied(), _names(folder), []))
+            yield Namespaces(Base(settings, script, sandbox, supervisor, template, _names(folder), spare))
     finally:
+        for database in (template, *spare):
+            database.close()
         shutil.rmtree(folder, ignore_errors=True)
 
 

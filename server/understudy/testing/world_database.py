@@ -22,15 +22,14 @@ class WorldDatabase(Database):
         self._connection = sqlite3.connect(":memory:", check_same_thread=False)
         super().__init__("sqlite://")
 
-    def load(self, source: sqlite3.Connection) -> None:
-        """Hold what another database holds, and nothing else."""
-        source.backup(self._connection)
+    def load(self, other: "WorldDatabase") -> None:
+        """Hold what the other one holds, and nothing else."""
+        other._connection.backup(self._connection)
 
-    def copied(self) -> sqlite3.Connection:
-        """A copy of what it holds."""
-        copy = sqlite3.connect(":memory:", check_same_thread=False)
-        self._connection.backup(copy)
-        return copy
+    def close(self) -> None:
+        """Give back the connection, and with it all that it holds."""
+        super().close()
+        self._connection.close()
 
     async def read(self, work: Callable[[Session], T]) -> T:
         """Run `work` in a read transaction, in the event loop: the way to a thread and back costs as much again."""
